@@ -1,0 +1,71 @@
+"""What a window says about how a bdi is being read."""
+
+from __future__ import annotations
+
+from mlproxy.features import FeatureSchema, feature
+from mlproxy.proxy import Proxy
+from mlproxy.snapshot import Window, ratio
+
+DISKSTATS = "/proc/diskstats (Documentation/admin-guide/iostats.rst)"
+VMSTAT = "/proc/vmstat"
+
+
+class ReadaheadFeatures(FeatureSchema):
+    """Features of one window of a bdi's reads; ratios rather than rates, so that they
+    carry from one device to another."""
+
+    read_kb_per_request: float = feature("KiB", DISKSTATS, "size of a read request")
+    window_share: float = feature(
+        "1", DISKSTATS, "size of a read request over the readahead in force"
+    )
+    read_wait_ms: float = feature("ms", DISKSTATS, "time a read request took")
+    read_depth: float = feature("requests", DISKSTATS, "reads in flight, mean over the window")
+    read_mb_s: float = feature("MB/s", DISKSTATS, "bytes read from the device")
+    utilisation: float = feature("1", DISKSTATS, "share of the window with I/O in flight")
+    merged_share: float = feature("1", DISKSTATS, "reads merged into another before dispatch")
+    write_share: float = feature("1", DISKSTATS, "writes among all bytes")
+    major_faults_per_read: float | None = feature(
+        "1", VMSTAT, "major faults per read request, this device's share", optional=True
+    )
+    major_faults_per_mb: float | None = feature(
+        "1/MB", VMSTAT, "major faults per MB read, this device's share", optional=True
+    )
+    refault_share: float | None = feature(
+        "1", VMSTAT, "pages read that had been evicted before", optional=True
+    )
+    rotational: float | None = feature("0/1", "queue/rotational", "it seeks", optional=True)
+
+
+def read_features(window: Window, proxy: Proxy, read_ahead_kb: float) -> ReadaheadFeatures:
+    """Features of a window that holds at least one read."""
+    reads = window.delta("disk.read_ios") or 0.0
+    read_kb = (window.delta("disk.read_sectors") or 0.0) / 2
+    write_kb = (window.delta("disk.write_sectors") or 0.0) / 2
+    ticks_ms = window.delta("disk.read_ticks_ms") or 0.0
+    merges = window.delta("disk.read_merges") or 0.0
+    elapsed_ms = window.elapsed_s * 1e3
+    faults = _own_share(window, "vm.pgmajfault", reads)
+    refaults = _own_share(window, "vm.workingset_refault_file", reads)
+    per_request_kb = read_kb / reads
+    return ReadaheadFeatures(
+        read_kb_per_request=per_request_kb,
+        window_share=per_request_kb / max(read_ahead_kb, 4.0),
+        read_wait_ms=ticks_ms / reads,
+        read_depth=ticks_ms / elapsed_ms,
+        read_mb_s=read_kb * 1.024 / elapsed_ms,
+        utilisation=min((window.delta("disk.io_ticks_ms") or 0.0) / elapsed_ms, 1.0),
+        merged_share=merges / (reads + merges),
+        write_share=write_kb / max(read_kb + write_kb, 1.0),
+        major_faults_per_read=ratio(faults, reads),
+        major_faults_per_mb=ratio(faults, read_kb * 1.024e-3),
+        refault_share=ratio(refaults, read_kb / 4),
+        rotational=proxy.facts.get("rotational"),
+    )
+
+
+def _own_share(window: Window, counter: str, reads: float) -> float | None:
+    """This device's part of a host-wide counter: its part of all reads of the host."""
+    total, all_reads = window.delta(counter), window.delta("host.read_ios")
+    if total is None:
+        return None
+    return total * min(reads / all_reads, 1.0) if all_reads else total

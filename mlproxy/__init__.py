@@ -1,0 +1,1 @@
+"""mlproxy: recommendations for kernel knobs, gated, journaled and measured."""

@@ -1,0 +1,91 @@
+"""The public contract of an adapter: all that `mlproxy` asks of a subsystem.
+
+An adapter is a subclass of `Adapter` in an installed package, named by one line in the
+entry-point group "mlproxy.adapters". It declares; the core reads, decides and writes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol
+
+from mlproxy.features import FeatureSchema
+from mlproxy.knob import Knob, Setting, Value
+from mlproxy.objective import Objective
+from mlproxy.proxy import Proxy
+from mlproxy.snapshot import Window
+
+Subject = Literal["bdi", "disk", "host"]
+"""The kernel object that holds the knobs: /sys/class/bdi/*, /sys/block/* or the host."""
+
+
+class ObjectFiles(Protocol):
+    """Read-only view of the files around a proxy, for checks of the effective state."""
+
+    def read(self, path: str) -> str | None:
+        """Text of `path` relative to the object's directory, stripped; None if absent."""
+
+    def debug(self, path: str) -> str | None:
+        """Text of `path` under debugfs' block/<disk>/; None if absent or refused."""
+
+
+class Missing(Exception):
+    """A window does not carry what a required feature needs; str() says what and why."""
+
+
+class Adapter(ABC):
+    """One subsystem: its object, knobs, features, objective, policy and model."""
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    subject: ClassVar[Subject]
+    knobs: ClassVar[tuple[Knob, ...]]
+    """In the order in which they are restored."""
+    schema: ClassVar[type[FeatureSchema]]
+    objective: ClassVar[Objective]
+    facts: ClassVar[Mapping[str, str]] = {}
+    """Fact name to a file relative to the object; its number is read once per proxy."""
+    note: ClassVar[str] = ""
+    """One sentence said in every output, e.g. when a changed value takes effect."""
+
+    @abstractmethod
+    def features(self, window: Window, proxy: Proxy, setting: Setting) -> FeatureSchema:
+        """Features of one window during which `setting` was in force.
+
+        Raises:
+            Missing: a required feature cannot be computed; the reason is shown.
+        """
+
+    @abstractmethod
+    def idle(self, window: Window) -> str | None:
+        """Why the window says nothing (too little I/O), or None when it does."""
+
+    @abstractmethod
+    def reason(self, features: FeatureSchema, knob: str, current: Value, proposed: Value) -> str:
+        """One sentence that says what in the features speaks for the change."""
+
+    def candidates(self, knob: Knob, setting: Setting) -> Sequence[Value]:
+        """Values to ask the model about; the knob's grid unless overridden."""
+        return knob.grid
+
+    def effective(self, files: ObjectFiles, knob: str) -> Value | None:
+        """The value really in force where sysfs is known to lie; None: sysfs is believed."""
+        return None
+
+    def writes(
+        self, files: ObjectFiles, knob: Knob, current: Value, proposed: Value
+    ) -> Iterator[Value]:
+        """Values to write, in order, so that `proposed` is in force; the last is `proposed`."""
+        yield proposed
+
+    def knob(self, name: str) -> Knob:
+        """The knob called `name`. Raises: KeyError."""
+        return {knob.name: knob for knob in self.knobs}[name]
+
+    @classmethod
+    def home(cls) -> Path:
+        """The package's folder: `policy.yaml`, `model/` and the README live there."""
+        return Path(str(resources.files(cls.__module__.partition(".")[0])))

@@ -1,0 +1,73 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlproxy.units import parse_duration_s
+
+LIVE = Path("/")
+
+
+def duration_s(text: str | float) -> float:
+    """Seconds of "10s" or "10m"; a usage error says what is allowed."""
+    if isinstance(text, float):
+        return text
+    try:
+        seconds = parse_duration_s(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if seconds <= 0:
+        raise typer.BadParameter(f"{text!r} is no time at all; give at least 1ms")
+    return seconds
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """Names of "sda,nvme0n1"."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+Root = Annotated[
+    Path,
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        help="Read this recorded tree instead of the live machine; implies a dry run.",
+    ),
+]
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        help="State folder [default: $MLPROXY_STATE, else /var/lib/mlproxy for root, "
+        "else ~/.local/state/mlproxy].",
+    ),
+]
+Configs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="A policy file; may be repeated [default: each adapter's own policy].",
+    ),
+]
+Devices = Annotated[
+    str,
+    typer.Option(
+        "--devices",
+        metavar="NAME,...",
+        help="Exactly these devices, mounts or proxies, whatever the policies match.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON (docs/json.md) instead.")]
+For = Annotated[
+    float | None,
+    typer.Option(
+        "--for", metavar="DURATION", parser=duration_s, help="For this long, e.g. 30s or 10m."
+    ),
+]

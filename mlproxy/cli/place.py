@@ -1,0 +1,47 @@
+"""Where a command works and what it may do there: root privilege, live tree, state folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mlproxy.cli.options import LIVE
+from mlproxy.errors import ConfigError, NotPermitted
+
+SYSTEM_STATE = Path("/var/lib/mlproxy")
+
+
+def state_dir(given: Path | None) -> Path:
+    """The state folder; see the help of --state."""
+    if given is not None:
+        return given.absolute()
+    named = os.environ.get("MLPROXY_STATE")
+    if named:
+        return Path(named).absolute()
+    if os.geteuid() == 0:
+        return SYSTEM_STATE
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local/state") / "mlproxy"
+
+
+def is_live(root: Path) -> bool:
+    """True when the tree is the running machine."""
+    return root.resolve() == LIVE
+
+
+def require_live(root: Path, command: str) -> None:
+    """Refuse --root for a command that writes. Raises: ConfigError."""
+    if not is_live(root):
+        raise ConfigError(
+            f"`mlproxy {command}` writes, and --root {root} is for looking only; "
+            f"leave --root out, or use `mlproxy apply --dry-run --root {root}`"
+        )
+
+
+def require_root(command: str) -> None:
+    """Refuse a plain user. Raises: NotPermitted."""
+    if os.geteuid() != 0:
+        raise NotPermitted(
+            f"`mlproxy {command}` changes kernel values, which needs root: "
+            f"sudo mlproxy {command}; `mlproxy apply --dry-run` looks without"
+        )

@@ -1,0 +1,124 @@
+"""Is a window like anything that the model was trained on?
+
+Judged on the joint distribution: the distance to the nearest training point in
+standardised feature space, over the threshold that validation gave. Feature by feature
+every value may be in range while the combination was never seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+POINTS = 512
+QUANTILE = 0.995
+SLACK = 1.5
+"""A live window may be this much farther away than the farthest held-out one."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Training points after scaling; `threshold` is a distance between neighbours,
+    `step` one between successive windows of the same workload."""
+
+    centre: Array
+    scale: Array
+    points: Array
+    threshold: float
+    step: float
+
+    def shift(self, before: Sequence[float], after: Sequence[float]) -> float:
+        """Distance between two windows over `step`; above 1 is another phase."""
+        pair = self._scaled(np.array([before, after], float))
+        pair[:, np.isnan([before, after]).any(axis=0)] = 0.0
+        return float(np.linalg.norm(pair[0] - pair[1])) / self.step
+
+    def distance(self, rows: Array) -> Array:
+        """Shape (n,) distances over the threshold of `rows` (n, features); above 1 is outside.
+
+        A missing value counts as the centre: absence alone is not strangeness.
+        """
+        scaled = self._scaled(rows)
+        squares = (scaled**2).sum(1)[:, None] + (self.points**2).sum(1)[None, :]
+        nearest = (squares - 2.0 * scaled @ self.points.T).min(axis=1)
+        return cast(Array, np.sqrt(np.maximum(nearest, 0.0)) / self.threshold)
+
+    def _scaled(self, rows: Array) -> Array:
+        scaled = (_compress(rows) - self.centre) / self.scale
+        return np.nan_to_num(scaled, nan=0.0, posinf=1e6, neginf=-1e6)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain lists, for JSON."""
+        return {
+            "centre": self.centre.tolist(),
+            "scale": self.scale.tolist(),
+            "points": np.round(self.points, 4).tolist(),
+            "threshold": self.threshold,
+            "step": self.step,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Domain:
+        """Back from `as_dict`. Raises: KeyError, ValueError on anything else."""
+        return cls(
+            np.asarray(data["centre"], float),
+            np.asarray(data["scale"], float),
+            np.asarray(data["points"], float),
+            float(data["threshold"]),
+            float(data["step"]),
+        )
+
+
+def fit_domain(rows: Array, groups: list[str], seed: int) -> Domain:
+    """Domain of training `rows` (n, features); the threshold is the distance of held-out
+    windows of the same workloads to the rest, at QUANTILE, and half as much again."""
+    compressed = _compress(rows)
+    centre = np.nanmedian(compressed, axis=0)
+    spread = np.nanstd(compressed, axis=0)
+    scale = np.where(spread > 1e-6, spread, 1.0)
+    scaled = np.nan_to_num((compressed - centre) / scale, nan=0.0)
+    chosen = _spread_out(groups, np.random.default_rng(seed).permutation(len(scaled)))
+    points = scaled[chosen]
+    others = np.delete(scaled, chosen, axis=0)
+    gaps = _nearest(others if len(others) else points, points, exclude_self=not len(others))
+    threshold = SLACK * max(float(np.quantile(gaps, QUANTILE)), 0.05)
+    return Domain(centre, scale, points, threshold, SLACK * max(_step(scaled, groups), 0.05))
+
+
+def _step(scaled: Array, groups: list[str]) -> float:
+    """Distance between neighbouring windows of one group, at QUANTILE."""
+    same = [a == b for a, b in pairwise(groups)]
+    steps = np.linalg.norm(np.diff(scaled, axis=0), axis=1)[same]
+    return float(np.quantile(steps, QUANTILE)) if len(steps) else 1.0
+
+
+def _spread_out(groups: list[str], order: NDArray[np.int64]) -> list[int]:
+    """Up to POINTS indices, the same number from every group."""
+    share = max(1, POINTS // max(len(set(groups)), 1))
+    taken: dict[str, int] = {}
+    chosen = []
+    for index in order.tolist():
+        group = groups[index]
+        if taken.get(group, 0) < share:
+            taken[group] = taken.get(group, 0) + 1
+            chosen.append(index)
+    return chosen[:POINTS]
+
+
+def _nearest(rows: Array, points: Array, *, exclude_self: bool) -> Array:
+    gaps = np.sqrt(((rows[:, None, :] - points[None, :, :]) ** 2).sum(2))
+    if exclude_self:
+        np.fill_diagonal(gaps, np.inf)
+    return cast(Array, gaps.min(axis=1))
+
+
+def _compress(rows: Array) -> Array:
+    """Signed log, so that counts and rates of every size weigh alike."""
+    return np.sign(rows) * np.log1p(np.abs(rows))

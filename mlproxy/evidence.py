@@ -1,0 +1,57 @@
+"""Evidence: what the windows of the present phase say, at one setting of the knobs.
+
+A new phase is a window unlike the mean of those before; evidence gathered at another
+setting or in another phase is never mixed with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mlproxy.domain import Domain
+from mlproxy.features import FeatureSchema
+from mlproxy.knob import Setting
+
+DEPTH = 4
+"""Windows averaged; more would only slow the agent down after a change it did not notice."""
+
+
+class Evidence:
+    """The last windows of one proxy in one phase."""
+
+    def __init__(self) -> None:
+        self._vectors: deque[list[float]] = deque(maxlen=DEPTH)
+        self._setting: Mapping[str, object] = {}
+        self.features: FeatureSchema | None = None
+
+    def add(self, features: FeatureSchema, setting: Setting, domain: Domain | None) -> bool:
+        """Take one window in; True when it starts a new phase."""
+        vector = features.vector()
+        known = bool(self._vectors) and self._setting == dict(setting)
+        shifted = known and domain is not None and domain.shift(self.mean(), vector) > 1.0
+        if not known or shifted:
+            self._vectors.clear()
+        self._vectors.append(vector)
+        self._setting = dict(setting)
+        self.features = features
+        return shifted
+
+    def clear(self) -> None:
+        """Forget everything, as after a change of the setting."""
+        self._vectors.clear()
+        self.features = None
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    def mean(self) -> Sequence[float]:
+        """Mean of each feature over the windows that have it; NaN where none has."""
+        rows = np.asarray(self._vectors, float)
+        seen = np.isfinite(rows)
+        counts = seen.sum(axis=0)
+        sums = np.where(seen, rows, 0.0).sum(axis=0)
+        means: list[float] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).tolist()
+        return means

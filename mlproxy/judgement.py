@@ -1,0 +1,134 @@
+"""Judgement: an answer of the model meets the gate, and what follows from the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mlproxy.controller import Controller, phase_changed, since_change_s
+from mlproxy.decide import Answer, Prediction
+from mlproxy.gate import gate
+from mlproxy.gate_range import clamp_step
+from mlproxy.mode import Mode
+from mlproxy.recommendation import Recommendation
+from mlproxy.ruling import NS, open_ruling
+from mlproxy.trial import Judged, TrialState
+from mlproxy.trust import Key, Trust, TrustStore, identity_key
+from mlproxy.verdict import History, Verdict
+
+
+class Judgement:
+    """Gate, trust and rulings of all controllers.
+
+    Args:
+        resolution_s: age that a progress reading of a proxy may have, by proxy id.
+    """
+
+    def __init__(self, trust: TrustStore, resolution_s: dict[str, float]) -> None:
+        self._trust = trust
+        self._resolution_s = resolution_s
+
+    def verdict(
+        self, controller: Controller, answer: Answer, now_ns: int, paused: str
+    ) -> tuple[Recommendation, Verdict]:
+        """The verdict on an answer; on a smaller step where the whole one is too large."""
+        rec, policy = answer.recommendation, controller.seat.policy
+        history = self._history(controller, rec, now_ns, paused)
+        verdict = gate(rec, policy, history)
+        if verdict.rule != "max-step":
+            return rec, verdict
+        limit = policy.knobs[rec.knob].max_step
+        assert limit is not None
+        step = clamp_step(rec.current, rec.proposed, limit, history.grid)
+        nearer = _stepped(rec, answer.predictions, step)
+        return (nearer, gate(nearer, policy, history)) if nearer else (rec, verdict)
+
+    def enforce(
+        self, controller: Controller, rec: Recommendation, verdict: Verdict, now_ns: int
+    ) -> None:
+        """Let an applied recommendation rule; one that returns to the baseline ends a ruling."""
+        if verdict.action != "apply":
+            return
+        baseline = controller.seat.baseline
+        treated = dict(controller.ruling.treated) if controller.ruling else {}
+        treated[rec.knob] = rec.proposed
+        treated = {name: value for name, value in treated.items() if value != baseline[name]}
+        if not treated:
+            controller.rule(None)
+            return
+        settle_s = controller.seat.adapter.knob(rec.knob).settle_s
+        controller.rule(
+            open_ruling(
+                rec,
+                treated,
+                controller.seat.policy,
+                self._state(controller, rec),
+                settle_s,
+                self._resolution_s.get(rec.proxy),
+                now_ns,
+            )
+        )
+
+    def learn(self, controller: Controller, judged: Judged) -> float | None:
+        """Keep what a pair taught; on a regress take the ruling back at once (promise 6).
+
+        Returns for how many seconds the value is remembered as a regression, if it is.
+        """
+        ruling = controller.ruling
+        if ruling is None or judged.event is None:
+            return None
+        rec = ruling.recommendation
+        key, gain = self._key(controller, rec), judged.state.gain
+        if judged.event.takes_back:
+            controller.rule(None)
+            return self._trust.regress(key, rec.proposed, gain.mean if gain else 0.0)
+        earned = judged.state
+        log = gain.mean if gain else 0.0
+        self._trust.put(key, Trust(earned.mode, earned.k, earned.pairs, log))
+        return None
+
+    def _state(self, controller: Controller, rec: Recommendation) -> TrialState:
+        """The trial starts in the mode that this direction has earned before."""
+        policy = controller.seat.policy
+        earned = self._trust.get(self._key(controller, rec))
+        mode = max(policy.start, earned.mode) if earned else policy.start
+        measurable = rec.proxy in self._resolution_s
+        if not measurable and policy.trust == "measured":
+            mode = min(mode, Mode.LEARNING)
+        return TrialState(mode=mode.under(policy.mode), k=earned.k if earned else 0)
+
+    def _history(
+        self, controller: Controller, rec: Recommendation, now_ns: int, paused: str
+    ) -> History:
+        seat = controller.seat
+        knob = seat.adapter.knob(rec.knob)
+        state = self._state(controller, rec)
+        return History(
+            mode=state.mode,
+            paused=paused,
+            stood_down=controller.stood_down,
+            window_age_s=max(now_ns - controller.seen_ns, 0) / NS,
+            kernel=seat.kernel[knob.name],
+            adapter=seat.own_range(knob),
+            grid=knob.grid,
+            trusted=seat.policy.trust == "model" or state.mode > Mode.LEARNING,
+            memory_pressure=controller.pressure.memory,
+            io_pressure=controller.pressure.io,
+            regressions=self._trust.regressions(identity_key(seat.proxy), rec.knob),
+            since_change_s=since_change_s(controller, now_ns),
+            phase_changed=phase_changed(controller, rec),
+        )
+
+    def _key(self, controller: Controller, rec: Recommendation) -> Key:
+        return Key(identity_key(controller.seat.proxy), rec.model, rec.knob, rec.direction)
+
+
+def _stepped(
+    rec: Recommendation, predictions: tuple[Prediction, ...], step: object
+) -> Recommendation | None:
+    """The recommendation of a nearer candidate; None where there is none."""
+    for option in predictions:
+        if option.knob == rec.knob and option.value == step and step != rec.current:
+            return replace(
+                rec, proposed=option.value, gain_log=option.gain_log, lower_log=option.lower_log
+            )
+    return None

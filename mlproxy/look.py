@@ -1,0 +1,40 @@
+"""A look: a short stay at an informative value, because the one in force hides the workload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlproxy.knob import Knob, Setting, Value
+from mlproxy.seat import Seat
+
+
+@dataclass
+class Look:
+    """One look under way; `held` is what to go back to unless it shows something better."""
+
+    knob: Knob
+    value: Value
+    held: Setting
+    started_ns: int
+    windows: int = 0
+
+
+MOST_WINDOWS = 6
+"""A look whose windows keep contradicting each other is given up after so many."""
+
+IDLE_WINDOWS = 3
+"""So is one that sees no I/O."""
+
+
+def blind_knob(seat: Seat, setting: Setting) -> Knob | None:
+    """The knob whose value in `setting` is blind and whose look value is legal."""
+    for knob in seat.knobs:
+        blind = knob.is_blind(setting[knob.name])
+        if blind and knob.look is not None and seat.legal(knob, knob.look):
+            return knob
+    return None
+
+
+def is_blind(seat: Seat, setting: Setting) -> bool:
+    """True when the features at `setting` do not tell workloads apart."""
+    return any(knob.is_blind(setting[knob.name]) for knob in seat.knobs)

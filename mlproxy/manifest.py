@@ -1,0 +1,102 @@
+"""A model's manifest: what the file beside it is, and what it may be used for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mlproxy.adapter import Adapter
+from mlproxy.columns import column_names
+from mlproxy.errors import ModelError
+
+FORMAT = "mlproxy-model/v1"
+MANIFEST = "manifest.json"
+MODEL = "model.ubj"
+DOMAIN = "domain.json"
+
+
+class Manifest(BaseModel):
+    """Contents of `manifest.json`; every key is required unless it has a default.
+
+    `margin` maps a confidence ("0.9") to the conformal margin in log units that is taken
+    off the predicted lower quantile (Romano et al. 2019, conformalized quantile regression).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    adapter: str
+    adapter_version: str
+    fingerprint: str
+    columns: tuple[str, ...]
+    units: Mapping[str, str]
+    quantiles: tuple[float, float]
+    margin: Mapping[str, float]
+    rounds: int
+    seed: int
+    rows: int
+    groups: tuple[str, ...]
+    data_sha256: str
+    metrics: Mapping[str, float]
+    sha256: Mapping[str, str]
+    xgboost: str
+
+
+def load_manifest(folder: Path, adapter: Adapter) -> Manifest:
+    """The manifest of `folder`, checked against its files and the adapter.
+
+    Raises:
+        ModelError: a file is missing or altered, or the model is of another adapter.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"no model in {folder}: {error.strerror}: {MANIFEST}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ModelError(f"{path}: {where}: {first['msg']}") from error
+    for name, digest in manifest.sha256.items():
+        _check_digest(folder / Path(name).name, digest)
+    _check_fit(path, manifest, adapter)
+    return manifest
+
+
+def digest_of(path: Path) -> str:
+    """sha256 of a file in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json`, sorted, so that equal models have equal files."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True)
+    (folder / MANIFEST).write_text(text + "\n")
+
+
+def _check_digest(path: Path, digest: str) -> None:
+    try:
+        found = digest_of(path)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; the manifest names it") from error
+    if found != digest:
+        raise ModelError(f"{path}: sha256 {found[:12]}..., the manifest says {digest[:12]}...")
+
+
+def _check_fit(path: Path, manifest: Manifest, adapter: Adapter) -> None:
+    wanted = {
+        "format": FORMAT,
+        "adapter": adapter.name,
+        "fingerprint": adapter.schema.fingerprint(),
+        "columns": tuple(column_names(adapter.schema.names(), adapter.knobs)),
+    }
+    for field, value in wanted.items():
+        found = getattr(manifest, field)
+        if found != value:
+            raise ModelError(f"{path}: {field} is {found!r}, the adapter needs {value!r}")
+    if set(manifest.sha256) != {MODEL, DOMAIN}:
+        raise ModelError(f"{path}: sha256 must name {MODEL} and {DOMAIN}")

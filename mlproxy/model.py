@@ -1,0 +1,97 @@
+"""A model: the surrogate that predicts the log gain of a candidate, as two quantiles.
+
+XGBoost is imported when a model is loaded, not before: it costs half a second and 62 MB.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlproxy.adapter import Adapter
+from mlproxy.columns import Matrix
+from mlproxy.domain import Domain
+from mlproxy.errors import ModelError
+from mlproxy.manifest import DOMAIN, MODEL, Manifest, load_manifest
+
+BUILTIN = "builtin"
+
+
+class Model:
+    """A loaded model; `predict` serves all proxies of an adapter in one batch."""
+
+    def __init__(self, manifest: Manifest, domain: Domain, booster: Any) -> None:
+        self.manifest = manifest
+        self.domain = domain
+        self._booster = booster
+
+    @property
+    def digest(self) -> str:
+        """First 12 hex digits of the model file's sha256: what trust is bound to."""
+        return self.manifest.sha256[MODEL][:12]
+
+    def predict(self, rows: Matrix, confidence: float) -> tuple[NDArray[Any], NDArray[Any]]:
+        """(median, lower bound) log gains, each of shape (rows,); lower never above median."""
+        if not len(rows):
+            return np.empty(0), np.empty(0)
+        low, median = self._booster.inplace_predict(rows).T
+        return median, np.minimum(low - self.margin(confidence), median)
+
+    def margin(self, confidence: float) -> float:
+        """Conformal margin for the smallest calibrated confidence that is high enough."""
+        table = sorted((float(key), value) for key, value in self.manifest.margin.items())
+        for level, value in table:
+            if level >= confidence - 1e-9:
+                return value
+        raise ModelError(
+            f"confidence {confidence} asked; the model is calibrated to {table[-1][0]}"
+        )
+
+    def contributions(self, row: Matrix) -> dict[str, float]:
+        """Log-gain contribution of each column to one row's median (TreeSHAP)."""
+        import xgboost
+
+        matrix = xgboost.DMatrix(row.reshape(1, -1))
+        values = self._booster.predict(matrix, pred_contribs=True)[0]
+        median = values[-1] if values.ndim == 2 else values
+        return dict(zip(self.manifest.columns, median[:-1].tolist(), strict=True))
+
+
+def load_model(adapter: Adapter, where: str = BUILTIN) -> Model:
+    """The adapter's own model, or the one in the folder `where`.
+
+    Raises:
+        ModelError: missing, altered, writable by others, or made for another adapter.
+    """
+    folder = adapter.home() / "model" if where == BUILTIN else Path(where)
+    if not folder.is_dir():
+        raise ModelError(f"no model: {folder} does not exist")
+    check_private(folder)
+    manifest = load_manifest(folder, adapter)
+    import xgboost
+
+    booster = xgboost.Booster({"nthread": 1})
+    try:
+        booster.load_model(folder / MODEL)
+        domain = Domain.from_dict(json.loads((folder / DOMAIN).read_text()))
+    except (xgboost.core.XGBoostError, ValueError, KeyError) as error:
+        first = str(error).splitlines()[0]
+        raise ModelError(f"{folder}: not a model that XGBoost can load: {first}") from error
+    booster.set_param({"nthread": 1})
+    return Model(manifest, domain, booster)
+
+
+def check_private(folder: Path) -> None:
+    """Refuse a folder, or a file in it, that somebody else may change (promise 8)."""
+    for path in (folder, *sorted(folder.iterdir())):
+        info = path.stat()
+        if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise ModelError(f"{path}: writable by group or others; run: chmod go-w {path}")
+        if info.st_uid not in (0, os.geteuid()):
+            raise ModelError(f"{path}: owned by uid {info.st_uid}, not by root or you")

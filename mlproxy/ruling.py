@@ -1,0 +1,147 @@
+"""A ruling: a recommendation in force, its lease, and the slots that put it to the test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from mlproxy.knob import Value
+from mlproxy.mode import Mode
+from mlproxy.policy import Policy
+from mlproxy.recommendation import Recommendation
+from mlproxy.slots import Arm, Pairing, Slot, SlotPlan, make_plan
+from mlproxy.trial import Judged, Measure, TrialState, judge
+
+NS = 1_000_000_000
+
+
+@dataclass
+class Ruling:
+    """What one recommendation may do now.
+
+    Args:
+        treated: the knobs that it holds away from their baselines, its own among them.
+        state: mode and score; its share is the part of time in which it rules.
+        plan: the slot schedule; None holds the value in full.
+        measurable: a progress source judges the slots; otherwise they are untested.
+    """
+
+    recommendation: Recommendation
+    treated: dict[str, Value]
+    policy: Policy
+    state: TrialState
+    plan: SlotPlan | None
+    measurable: bool
+    lease_until_ns: int
+    started_ns: int
+    pairing: Pairing = field(default_factory=Pairing)
+    _index: int = 0
+    _counted_from: tuple[int, float] | None = None
+
+    @property
+    def share(self) -> Fraction:
+        """Share of time in which the value rules."""
+        return self.plan.share if self.plan else Fraction(1)
+
+    @property
+    def slot(self) -> Slot | None:
+        """The slot that is running; None in full hold."""
+        return self.plan.at(self._index) if self.plan else None
+
+    @property
+    def arm(self) -> Arm:
+        """Whose value is in force."""
+        slot = self.slot
+        return slot.arm if slot else "treated"
+
+    @property
+    def slot_end_ns(self) -> int | None:
+        """When the running slot is over."""
+        if self.plan is None:
+            return None
+        return self.started_ns + round((self._index + 1) * self.plan.slot_s * NS)
+
+    @property
+    def washout_end_ns(self) -> int | None:
+        """From when on the running slot counts."""
+        if self.plan is None:
+            return None
+        begun = self.started_ns + round(self._index * self.plan.slot_s * NS)
+        return begun + round(self.plan.washout_s * NS)
+
+    def renew(self, now_ns: int) -> None:
+        """The recommendation was confirmed: its lease starts anew."""
+        self.lease_until_ns = now_ns + round(self.policy.lease_s * NS)
+
+    def lapsed(self, now_ns: int) -> bool:
+        """True when nothing confirmed it for a whole lease."""
+        return now_ns >= self.lease_until_ns
+
+    def account(self, now_ns: int, progress: float | None) -> Judged | None:
+        """Take the progress of now in; at a slot's end, what the trial says of its pair."""
+        end_ns, washout_ns = self.slot_end_ns, self.washout_end_ns
+        if end_ns is None or washout_ns is None or self.plan is None:
+            return None
+        if now_ns < end_ns:
+            if now_ns >= washout_ns and self._counted_from is None and progress is not None:
+                self._counted_from = (now_ns, progress)
+            return None
+        judged = self._close(now_ns, progress)
+        late_s = (now_ns - self.started_ns) / NS
+        self._index = max(self._index + 1, self.plan.index(late_s))
+        self._counted_from = None
+        return judged
+
+    def _close(self, now_ns: int, progress: float | None) -> Judged | None:
+        slot = self.slot
+        if slot is None or not self.measurable:
+            return None
+        pair = self.pairing.add(slot, self._measure(now_ns, progress))
+        if pair is None:
+            return None
+        judged = judge(self.state, pair, self.policy.mode)
+        share = self.state.share
+        self.state = judged.state
+        if judged.event is not None and self.state.share != share:
+            self._new_plan(now_ns)
+        return judged
+
+    def _measure(self, now_ns: int, progress: float | None) -> Measure | None:
+        if self._counted_from is None or progress is None:
+            return None
+        since_ns, before = self._counted_from
+        return Measure(max(round(progress - before), 0), now_ns - since_ns)
+
+    def _new_plan(self, now_ns: int) -> None:
+        assert self.plan is not None
+        share = self.state.share
+        self.plan = SlotPlan(share, self.plan.seed, self.plan.slot_s, self.plan.washout_s)
+        self.pairing.new_plan()
+        self.started_ns, self._index = now_ns, -1
+
+
+def open_ruling(
+    recommendation: Recommendation,
+    treated: dict[str, Value],
+    policy: Policy,
+    state: TrialState,
+    settle_s: float,
+    resolution_s: float | None,
+    now_ns: int,
+) -> Ruling:
+    """A ruling at the mode that `state` has earned.
+
+    Args:
+        resolution_s: age that a progress reading may have; None: no progress source. Then
+            only `trust: model` lifts it above learning, and it rules in full, since
+            baseline slots that nobody measures are a cost without a use.
+    """
+    full = resolution_s is None and policy.trust == "model" and state.mode > Mode.LEARNING
+    plan = None
+    if not full:
+        fixed = policy.trial.slot_s
+        settling_s = 0.0 if fixed is not None else settle_s
+        plan = make_plan(state.share, policy.trial.seed, fixed, settling_s, resolution_s or 0.0)
+    lease_ns = now_ns + round(policy.lease_s * NS)
+    measurable = resolution_s is not None
+    return Ruling(recommendation, treated, policy, state, plan, measurable, lease_ns, now_ns)
