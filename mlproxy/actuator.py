@@ -160,7 +160,7 @@ class Actuator:
         """Go on with values that were kept; what was changed since is a new baseline."""
         for name, knob in record.knobs.items():
             found = self._files.read(knob.path)
-            if found != knob.baseline and found not in knob.ours:
+            if found not in knob.ours | knob.resets | {knob.baseline}:
                 self.journal.rebase(record.id, name, found)
         self.journal.keep(record.id, False)
         self.journal.use(record.id)
@@ -243,7 +243,10 @@ class Actuator:
             holds = self._files.read(path)
         except MlproxyError as error:
             return f"; {held} could not be put back: {error}"
-        return "" if holds == held else f"; {held} could not be put back, it is {holds} now"
+        if holds == held:
+            return ""
+        self.journal.intend(session.id, knob.name, [holds])
+        return f"; {held} could not be put back, it is {holds} now"
 
     def _remember(self, session: _Session, knob: Knob) -> None:
         """What the write left, here and in the knobs that the kernel reset with it."""

@@ -71,6 +71,10 @@ class Adapter(ABC):
         """Values to ask the model about; the knob's grid unless overridden."""
         return knob.grid
 
+    def is_blind(self, features: FeatureSchema, knob: Knob, value: Value) -> bool:
+        """True when at `value` these features do not tell workloads apart."""
+        return knob.is_blind(value)
+
     def effective(self, files: ObjectFiles, knob: str) -> Value | None:
         """The value really in force where sysfs is known to lie; None: sysfs is believed."""
         return None

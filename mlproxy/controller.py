@@ -79,7 +79,12 @@ class Controller:
     @property
     def blind(self) -> bool:
         """True when the features at the setting in force do not tell workloads apart."""
-        return is_blind(self.seat, self.setting)
+        return is_blind(self.seat, self.setting, self._current.features)
+
+    @property
+    def _current(self) -> Evidence:
+        """Evidence of the arm in force; a look has the baseline's, cleared, for itself."""
+        return self._evidence[self.arm if self.look is None else "baseline"]
 
     def observe(self, sample: Sample, now_ns: int) -> Judged | None:
         """Take a sample in: windows, evidence, slots. Returns what a finished pair says."""
@@ -97,7 +102,7 @@ class Controller:
 
     def question(self, now_ns: int) -> Question | None:
         """What to ask the model now; None while there is not enough to go by."""
-        evidence = self._evidence[self.arm if self.look is None else "baseline"]
+        evidence = self._current
         features = evidence.features
         if not self._fresh or features is None or self.seat.model is None or self.blind:
             return None
@@ -211,9 +216,8 @@ class Controller:
             self._rest(idle, now_ns)
 
     def _learn(self, features: FeatureSchema, now_ns: int) -> None:
-        evidence = self._evidence[self.arm if self.look is None else "baseline"]
         domain = self.seat.model.domain if self.seat.model else None
-        shifted = evidence.add(features, self.setting, domain)
+        shifted = self._current.add(features, self.setting, domain)
         self._fresh, self.seen_ns = True, now_ns
         if shifted:
             self.phase_ns = now_ns

@@ -1,5 +1,4 @@
-"""Training data: what was measured at each setting, unrolled over (current, candidate,
-baseline)."""
+"""Training data: what was measured at each setting, unrolled over (current, candidate)."""
 
 from __future__ import annotations
 
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlproxy.adapter import Adapter
 from mlproxy.columns import Array64, Matrix, fill_rows
@@ -34,10 +34,24 @@ class Record:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows for training; `group` has one entry per row, `window` the features alone."""
+    """Rows for training.
+
+    Args:
+        rows: shape (n, columns), see columns.py.
+        score_log: shape (n,), log performance of the row's candidate less the mean over all
+            settings of its group, so that a gain is the difference of two scores and one
+            model serves every baseline.
+        own: shape (n,), index of the row of the same window whose candidate is the setting
+            in force; -1 where that one was not measured.
+        window: shape (n,), index into window_rows.
+        group: one entry per row.
+        window_rows, window_group: the features alone, one row per window.
+    """
 
     rows: Matrix
-    gain_log: Array64
+    score_log: Array64
+    own: NDArray[np.int64]
+    window: NDArray[np.int64]
     group: list[str]
     window_rows: Array64
     window_group: list[str]
@@ -64,54 +78,54 @@ def _read_file(path: Path) -> Iterable[Record]:
             raise ConfigError(f"{path}:{number}: not a record: {error!r}") from error
 
 
-def build_dataset(adapter: Adapter, records: Sequence[Record], seed: int) -> Dataset:
-    """Every window of every record, against every candidate and two baselines.
+def build_dataset(adapter: Adapter, records: Sequence[Record]) -> Dataset:
+    """Every window of every record against every setting that its group was measured at.
 
-    A baseline is the window's own setting, the usual one (most records) and a random one,
-    so that a model serves machines whose administrators chose other values.
+    Raises: ConfigError when there is nothing to train on.
     """
-    rng = np.random.default_rng(seed)
     by_group: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_group[record.group].append(record)
-    rows, gains, groups, windows, window_groups = [], [], [], [], []
+    blocks, scores, own, groups, windows, window_groups, place = [], [], [], [], [], [], []
     for name, members in sorted(by_group.items()):
-        means = _means(members)
-        keys = sorted(means)
+        settings, score = _scores(adapter, members)
+        keys = [_key(setting) for setting in settings]
         for record in members:
             for window in record.windows:
-                vector = _vector(adapter, window)
+                vector = adapter.schema.model_validate(window).vector()
+                place += [len(windows)] * len(keys)
                 windows.append(vector)
                 window_groups.append(f"{name}@{_key(record.setting)}")
-                picks = {_key(record.setting), keys[rng.integers(len(keys))]}
-                picks.add(keys[rng.integers(len(keys))])
-                for pick in sorted(picks):
-                    base, base_metrics = means[pick]
-                    gain = [adapter.objective.gain_log(means[k][1], base_metrics) for k in keys]
-                    settings = [means[k][0] for k in keys]
-                    block = fill_rows(vector, adapter.knobs, record.setting, base, settings)
-                    rows.append(block)
-                    gains.extend(gain)
-                    groups.extend([name] * len(keys))
-    if not rows:
+                mine = keys.index(_key(record.setting)) if _key(record.setting) in keys else None
+                own += [-1 if mine is None else len(groups) + mine] * len(keys)
+                blocks.append(fill_rows(vector, adapter.knobs, record.setting, settings))
+                scores += score
+                groups += [name] * len(keys)
+    if not blocks:
         raise ConfigError("no records with windows: nothing to train on")
-    matrix, gain_log = np.vstack(rows), np.asarray(gains)
-    known = np.isfinite(gain_log)
     return Dataset(
-        matrix[known],
-        gain_log[known],
-        [name for name, ok in zip(groups, known, strict=True) if ok],
+        np.vstack(blocks),
+        np.asarray(scores),
+        np.asarray(own),
+        np.asarray(place),
+        groups,
         np.asarray(windows, float),
         window_groups,
         _digest(records),
     )
 
 
-def _vector(adapter: Adapter, window: Mapping[str, float | None]) -> list[float]:
-    return adapter.schema.model_validate(window).vector()
+def _scores(adapter: Adapter, members: Sequence[Record]) -> tuple[list[Setting], list[float]]:
+    """Settings of a group and the score of each; one that cannot be compared is left out."""
+    means = means_of(members)
+    reference = next(iter(means.values()))[1]
+    gains = {key: adapter.objective.gain_log(mean, reference) for key, (_, mean) in means.items()}
+    known = {key: gain for key, gain in gains.items() if np.isfinite(gain)}
+    centre = float(np.mean(list(known.values()))) if known else 0.0
+    return [means[key][0] for key in known], [gain - centre for gain in known.values()]
 
 
-def _means(members: Sequence[Record]) -> dict[str, tuple[Setting, dict[str, float]]]:
+def means_of(members: Sequence[Record]) -> dict[str, tuple[Setting, dict[str, float]]]:
     """Geometric mean of every metric over the repeats of each setting."""
     logs: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     settings: dict[str, Mapping[str, Value]] = {}

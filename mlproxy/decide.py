@@ -101,7 +101,6 @@ def _rows(adapter: Adapter, question: Question) -> NDArray[np.float32]:
         question.vector,
         adapter.knobs,
         question.current,
-        question.baseline,
         settings_of(question),
     )
 
@@ -109,7 +108,7 @@ def _rows(adapter: Adapter, question: Question) -> NDArray[np.float32]:
 def _predictions(
     question: Question, median: NDArray[Any], low: NDArray[Any]
 ) -> Iterator[Prediction]:
-    """Gains relative to what the model says of the baseline itself, which is no gain at all."""
+    """Gains are differences of the model's scores: over the baseline's own."""
     zero = float(median[0])
     for (knob, value), gain, lower in zip(
         question.options, median[1:].tolist(), low[1:].tolist(), strict=True
@@ -117,7 +116,7 @@ def _predictions(
         if {**question.held, knob: value} == dict(question.baseline):
             yield Prediction(knob, value, 0.0, 0.0)
         else:
-            yield Prediction(knob, value, gain - zero, min(lower, lower - zero))
+            yield Prediction(knob, value, gain - zero, lower - zero)
 
 
 def _choose(question: Question, options: Sequence[Prediction], min_gain_log: float) -> Prediction:

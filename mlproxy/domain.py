@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 
 POINTS = 512
 QUANTILE = 0.995
+LEAST_SCALE = 0.2
+"""A feature that hardly moved in training must not make every other value look strange."""
+
 SLACK = 1.5
 """A live window may be this much farther away than the farthest held-out one."""
 
@@ -82,7 +85,7 @@ def fit_domain(rows: Array, groups: list[str], seed: int) -> Domain:
     compressed = _compress(rows)
     centre = np.nanmedian(compressed, axis=0)
     spread = np.nanstd(compressed, axis=0)
-    scale = np.where(spread > 1e-6, spread, 1.0)
+    scale = np.maximum(spread, LEAST_SCALE)
     scaled = np.nan_to_num((compressed - centre) / scale, nan=0.0)
     chosen = _spread_out(groups, np.random.default_rng(seed).permutation(len(scaled)))
     points = scaled[chosen]

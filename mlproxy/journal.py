@@ -99,17 +99,14 @@ class Journal:
         if not self._used and not self.open_records():
             self.compact()
 
-    def intend(self, id: str, knob: str, values: Iterable[Value], pending: bool = True) -> None:
-        """Announce a write; lasting once this returns. Costs nothing where the journal
-        knows all the values and nothing is disturbed, so that slots cost no fsync.
-
-        Args:
-            pending: the write may have effects that are not known yet; `done` ends that.
-        """
-        known = self._records[id].knobs[knob]
-        fresh = set(values) - known.ours - {known.baseline}
-        if fresh or (pending and known.disturbs):
-            self._add([intent_line(self._records[id], knob, fresh, pending)])
+    def intend(self, id: str, knob: str, values: Iterable[Value]) -> None:
+        """Announce a write; lasting once this returns. Until `done` its effects on other
+        knobs are not known. Costs nothing where all the values are known and no other knob
+        is disturbed, so that slots cost no fsync."""
+        record, announced = self._records[id], set(values)
+        known = record.knobs[knob]
+        if announced - known.ours - {known.baseline} or known.disturbs:
+            self._add([intent_line(record, knob, announced)])
 
     def done(self, id: str, knob: str, observed: Mapping[str, Value]) -> None:
         """The announced write has ended; `observed`: what it made of other knobs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlproxy.features import FeatureSchema
 from mlproxy.knob import Knob, Setting, Value
 from mlproxy.seat import Seat
 
@@ -35,6 +36,8 @@ def blind_knob(seat: Seat, setting: Setting) -> Knob | None:
     return None
 
 
-def is_blind(seat: Seat, setting: Setting) -> bool:
+def is_blind(seat: Seat, setting: Setting, features: FeatureSchema | None) -> bool:
     """True when the features at `setting` do not tell workloads apart."""
-    return any(knob.is_blind(setting[knob.name]) for knob in seat.knobs)
+    if features is None:
+        return any(knob.is_blind(setting[knob.name]) for knob in seat.knobs)
+    return any(seat.adapter.is_blind(features, k, setting[k.name]) for k in seat.knobs)

@@ -23,6 +23,7 @@ from mlproxy.snapshot import Sample
 from mlproxy.tree import Tree
 
 LONGEST_NUMBER = 64
+"""Characters; a longer text is no number, and is not read whole to learn that."""
 
 
 class ProgressSource(Protocol):
@@ -63,7 +64,8 @@ class FileProgress:
         except OSError:
             return None
         try:
-            return parse_number(os.read(descriptor, LONGEST_NUMBER))
+            text = os.read(descriptor, LONGEST_NUMBER + 1)
+            return parse_number(text) if len(text) <= LONGEST_NUMBER else None
         except OSError:
             return None
         finally:
@@ -150,7 +152,7 @@ def open_progress(
 
 
 def parse_number(text: bytes) -> float | None:
-    """The one finite number that a file or a command gives; None for anything else."""
+    """The one finite number that a file holds; None for anything else."""
     try:
         number = float(text)
     except ValueError:

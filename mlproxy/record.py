@@ -13,6 +13,11 @@ from mlproxy.knob import Value
 from mlproxy.proxy import Identity
 
 VERSION = 1
+NOTHING: dict[str, frozenset[Value]] = {
+    "ours": frozenset(),
+    "resets": frozenset(),
+    "pending": frozenset(),
+}
 
 Line = dict[str, Any]
 
@@ -25,20 +30,22 @@ class KnobRecord:
         path: the knob's file, relative to the root.
         baseline: what to put back.
         disturbs: knobs of the same proxy that the kernel changes when this one is written.
-        ours: values that we may have left there; empty: nothing to put back.
-        pending: a write was announced and nothing says that it ended.
+        ours: values that we chose and may have left there.
+        resets: values that the kernel gave it when we wrote a knob that disturbs it.
+        pending: values of a write that was announced and of which nothing says that it ended.
     """
 
     path: str
     baseline: Value
     disturbs: tuple[str, ...] = ()
     ours: frozenset[Value] = frozenset()
-    pending: bool = False
+    resets: frozenset[Value] = frozenset()
+    pending: frozenset[Value] = frozenset()
 
     @property
     def open(self) -> bool:
-        """True while the knob may hold a value of ours."""
-        return bool(self.ours) or self.pending
+        """True while the knob may hold a value that it has because of us."""
+        return bool(self.ours or self.resets)
 
 
 @dataclass(frozen=True)
@@ -80,17 +87,20 @@ class Record:
         """
         match line["kind"]:
             case "intent":
-                return self._add(line["knob"], line["values"]).change(
-                    line["knob"], pending=line["pending"]
-                )
+                announced = frozenset(line["values"])
+                ours = self.knobs[line["knob"]].ours | announced
+                pending = self.knobs[line["knob"]].pending | announced
+                return self.change(line["knob"], ours=ours, pending=pending)
             case "done":
                 return self._done(line["knob"], line["observed"])
+            case "knob":
+                return self.change(line["knob"], **{key: frozenset(line[key]) for key in NOTHING})
             case "theirs":
-                return self.change(line["knob"], baseline=line["value"], ours=frozenset())
+                return self.change(line["knob"], baseline=line["value"], **NOTHING)
             case "kept":
                 return replace(self, kept=line["kept"])
             case "closed":
-                return self.change(line["knob"], ours=frozenset(), pending=False)
+                return self.change(line["knob"], **NOTHING)
         raise ValueError(f"unknown kind {line['kind']!r}")
 
     def lines(self) -> list[Line]:
@@ -98,18 +108,17 @@ class Record:
         found = [baseline_line(self)]
         for name, knob in self.knobs.items():
             if knob.open:
-                found.append(intent_line(self, name, knob.ours, knob.pending))
+                state = {key: ordered(getattr(knob, key)) for key in NOTHING}
+                found.append(own_line(self, "knob", knob=name, **state))
         if self.kept:
             found.append(own_line(self, "kept", kept=True))
         return found
 
-    def _add(self, name: str, values: Iterable[Value]) -> Record:
-        return self.change(name, ours=self.knobs[name].ours | frozenset(values))
-
     def _done(self, name: str, observed: Mapping[str, Value]) -> Record:
-        record = self.change(name, pending=False)
+        record = self.change(name, pending=frozenset())
         for sibling, value in observed.items():
-            record = record._add(sibling, [value])
+            resets = record.knobs[sibling].resets | {value}
+            record = record.change(sibling, resets=resets)
         return record
 
 
@@ -129,10 +138,14 @@ def baseline_line(record: Record) -> Line:
     )
 
 
-def intent_line(record: Record, knob: str, values: Iterable[Value], pending: bool) -> Line:
+def intent_line(record: Record, knob: str, values: Iterable[Value]) -> Line:
     """Announces values that the knob may hold from now on."""
-    ordered = sorted(values, key=lambda value: (isinstance(value, str), value))
-    return own_line(record, "intent", knob=knob, values=ordered, pending=pending)
+    return own_line(record, "intent", knob=knob, values=ordered(values))
+
+
+def ordered(values: Iterable[Value]) -> list[Value]:
+    """Integers, then words, so that equal sets make equal lines."""
+    return sorted(values, key=lambda value: (isinstance(value, str), value))
 
 
 def own_line(record: Record, kind: str, **rest: Any) -> Line:

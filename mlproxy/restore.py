@@ -113,16 +113,30 @@ class Restorer:
         knob, found = self._record.knobs[name], self._found[name]
         if found is None or found == knob.baseline:
             return True
-        if self._last is not None:
-            return found == self._last.get(name)
-        return found in knob.ours or _is_rounded(found, knob) or self._covered(name)
+        if self._last is not None and found != self._last.get(name):
+            return False
+        if found in knob.ours or _is_rounded(found, knob) or self._covered(name):
+            return True
+        return found in knob.resets and not self._reset_by_others(name)
+
+    def _reset_by_others(self, name: str) -> bool:
+        """True where somebody else wrote a knob that disturbs this one: then what the
+        kernel made of it is theirs as well, though we have seen that value before."""
+        knobs = self._record.knobs
+        return any(name in knobs[other].disturbs and not self._is_ours(other) for other in knobs)
+
+    def _is_ours(self, name: str) -> bool:
+        knob, found = self._record.knobs[name], self._found[name]
+        if found is None or found == knob.baseline:
+            return True
+        return found in knob.ours if self._last is None else found == self._last.get(name)
 
     def _covered(self, name: str) -> bool:
         """True where a write that was cut off may have made the kernel reset this knob."""
         cut_off = (
-            self._found[other] in knob.ours | {knob.baseline}
+            self._found[other] in knob.pending
             for other, knob in self._record.knobs.items()
-            if knob.pending and name in knob.disturbs
+            if name in knob.disturbs
         )
         return self._last is None and any(cut_off)
 
@@ -161,6 +175,14 @@ class Restorer:
                 self._files.write(knob.path, step)
         except MlproxyError as error:
             self._errors[name] = str(error)
+        if steps and knob.disturbs:
+            self._if_journal_works(lambda: self._done(name))
+
+    def _done(self, name: str) -> None:
+        siblings = [key for key in self._record.knobs[name].disturbs if key in self._record.knobs]
+        read = {key: self._files.find(self._record.knobs[key].path) for key in siblings}
+        seen = {key: value for key, value in read.items() if value is not None}
+        self._journal.done(self._record.id, name, seen)
 
     def _steps(self, name: str, holds: Value, value: Value) -> list[Value]:
         try:
@@ -203,6 +225,7 @@ class Restorer:
             holds = self._files.find(knobs[line.knob].path)
             if line.outcome is Outcome.REFUSED and holds is not None:
                 self._journal.intend(self._record.id, line.knob, [holds])
+                self._journal.done(self._record.id, line.knob, {})
         settled = [line for line in report if line.outcome is not Outcome.REFUSED]
         why = {line.knob: str(line.outcome) for line in settled if knobs[line.knob].open}
         self._journal.close(self._record.id, why)
@@ -221,7 +244,7 @@ class Restorer:
 
 
 def _is_rounded(found: Value, knob: KnobRecord) -> bool:
-    if not knob.pending or not isinstance(found, int):
+    if not isinstance(found, int):
         return False
-    announced = [value for value in knob.ours if isinstance(value, int)]
+    announced = [value for value in knob.pending if isinstance(value, int)]
     return any(abs(found - value) * 4 <= abs(value) for value in announced)

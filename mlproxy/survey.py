@@ -124,7 +124,7 @@ class Survey:
             return Finding(seat, None, None, seat.lacks or self._reasons[seat.proxy.id])
         rec = answer.recommendation
         pressure = self._pressure.get(seat.proxy.id, Pressure(None, None))
-        blind = blind_reason(seat, rec)
+        blind = blind_reason(seat, answer)
         if blind:
             return Finding(seat, answer, Verdict("hold", "blind", blind), blind)
         history = survey_history(seat, rec, pressure)
@@ -145,10 +145,11 @@ def survey_history(seat: Seat, rec: Recommendation, pressure: Pressure) -> Histo
     )
 
 
-def blind_reason(seat: Seat, rec: Recommendation) -> str:
+def blind_reason(seat: Seat, answer: Answer) -> str:
     """Why the value in force hides the workload; "" when it does not."""
+    rec = answer.recommendation
     knob = seat.adapter.knob(rec.knob)
-    if not knob.is_blind(rec.current):
+    if not seat.adapter.is_blind(answer.features, knob, rec.current):
         return ""
     return (
         f"at {rec.knob} {rec.current} workloads cannot be told apart; "

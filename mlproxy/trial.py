@@ -75,7 +75,8 @@ class Pair:
     """A treated and a baseline slot side by side, and the nearest baseline slots around.
 
     `before` and `after` are not of the pair: whether the workload shifted is asked of
-    neither arm, so that throwing a pair out leaves the sign of the others a fair coin.
+    neither arm, so that throwing a pair out leaves the sign of the others a fair coin. (Asked
+    of the pair's own baseline slot, a neutral value wins 45 % under exponential noise.)
     """
 
     treated: Measure

@@ -6,22 +6,20 @@ that is corrupt, or that others may write to, means no trust: that is safe, and 
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mlproxy.errors import NotPermitted
+from mlproxy.disk import atomic_write_json, read_json
+from mlproxy.errors import MlproxyError
 from mlproxy.knob import Value
 from mlproxy.mode import Mode
-from mlproxy.owner import require_owned
 from mlproxy.proxy import Proxy
 
 VERSION = 1
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, NotPermitted)
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, MlproxyError)
 FIRST_REGRESSION_S = 600.0
 LONGEST_REGRESSION_S = 86_400.0
 
@@ -44,12 +42,15 @@ class Key:
 
 @dataclass(frozen=True)
 class Trust:
-    """What has been earned: the mode, failed trials before (k), pairs judged, mean log gain."""
+    """What has been earned: the mode, k trials that failed before, pairs judged, their gain.
+
+    `gain` is ratio - 1. k outlives the trust itself: each failure raises the bar.
+    """
 
     mode: Mode = Mode.LEARNING
     k: int = 0
     pairs: int = 0
-    gain_log: float = 0.0
+    gain: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,8 @@ class TrustStore:
         """The store in `path`; an absent file is an empty store, a bad one too, with `problem`."""
         store = cls(path, clock_s)
         try:
-            store._fill(read_json(path) or {})
-        except FileNotFoundError:
-            pass
+            if path.exists():
+                store._fill(read_json(path))
         except _UNREADABLE as error:
             store._trust.clear()
             store._regressions.clear()
@@ -131,8 +131,8 @@ class TrustStore:
         self._save()
 
     def regress(self, key: Key, value: Value, gain: float) -> float:
-        """Lose the trust of a key and remember the value; returns for how many seconds."""
-        self._trust.pop(key, None)
+        """Lose the mode of a key, raise its bar, remember the value; returns for how long."""
+        self._trust[key] = Trust(k=self._trust.get(key, Trust()).k + 1)
         now_s, place = self.clock_s(), (key.proxy, key.knob, value)
         self._forget(now_s)
         times = self._regressions[place].times + 1 if place in self._regressions else 1
@@ -176,9 +176,9 @@ class TrustStore:
         regressions = [asdict(item) for item in self._regressions.values()]
         document = {"version": VERSION, "trust": rows, "regressions": regressions}
         try:
-            _write(self.path, json.dumps(document, indent=1, allow_nan=False))
-        except (OSError, ValueError) as error:
-            self.problem = f"{self.path}: trust is not kept for the next start: {error}"
+            atomic_write_json(self.path, document)
+        except MlproxyError as error:
+            self.problem = f"trust is not kept for the next start: {error}"
 
 
 def _trust(row: dict[str, Any]) -> Trust:

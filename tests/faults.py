@@ -107,6 +107,10 @@ class FakeKernel(Disk):
         }
         react.get(path, lambda text: put(self.root, path, text))(text)
 
+    def _do(self, step: str, path: Path, effect: Callable[[], T]) -> T:
+        # Only a loss of power tells a real fsync from none, and that is what Cache plays.
+        return cast(T, None) if step.startswith("fsync") else effect()
+
     def _write(self, path: Path, data: bytes) -> None:
         if not path.exists():
             raise FileNotFoundError(errno.ENOENT, "gone", str(path))
@@ -170,12 +174,11 @@ class MortalDisk(FakeKernel):
         self.steps.append(f"{step} {path.name}")
         if self._kill == (number, False):
             self._die()
-        # Only a loss of power tells a real fsync from none, and that is what Cache plays.
-        result = None if step.startswith("fsync") else effect()
+        result = super()._do(step, path, effect)
         self._cache.saw(step, path)
         if self._kill == (number, True):
             self._die()
-        return cast(T, result)
+        return result
 
     def _die(self) -> None:
         if self._loss != "none":
@@ -235,7 +238,7 @@ def _integer(text: str) -> int:
         raise OSError(errno.EINVAL, "not a number") from error
 
 
-def survives(act: Callable[[], None]) -> bool:
+def survives(act: Callable[[], object]) -> bool:
     """Run `act` in a child; False when it was killed with SIGKILL, as a test asked for.
 
     Raises:

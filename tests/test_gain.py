@@ -31,6 +31,22 @@ def test_t_quantile_matches_the_table(freedom: int, expected: float) -> None:
     assert t_quantile(0.975, freedom) == pytest.approx(expected, rel=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("probability", "freedom", "expected"),
+    [
+        (0.975, 10, 2.2281389),
+        (0.975, 20, 2.0859634),
+        (0.995, 20, 2.8453397),
+        (0.95, 10, 1.8124611),
+        (0.5, 10, 0.0),
+    ],
+)
+def test_t_quantile_is_close_from_ten_pairs_on(
+    probability: float, freedom: int, expected: float
+) -> None:
+    assert t_quantile(probability, freedom) == pytest.approx(expected, rel=1e-5, abs=1e-9)
+
+
 def sums(logs: list[int]) -> tuple[int, int, int]:
     return len(logs), sum(logs), sum(log * log for log in logs)
 

@@ -72,6 +72,7 @@ CASES: list[tuple[str, str, str, Recommendation, Policy, History]] = [
     ("stale", "refuse", "nan s old", GOOD, POLICY, replace(ALLOWED, window_age_s=math.nan)),
     ("prediction", "refuse", "nan", replace(GOOD, gain_log=math.nan), POLICY, ALLOWED),
     ("prediction", "refuse", "1e+03", replace(GOOD, gain_log=1000.0), POLICY, ALLOWED),
+    ("prediction", "refuse", "20.1", replace(GOOD, gain_log=20.1), POLICY, ALLOWED),
     ("out-of-range", "refuse", "1.20", replace(GOOD, distance=1.2), POLICY, ALLOWED),
     ("out-of-range", "refuse", "nan", replace(GOOD, distance=math.nan), POLICY, ALLOWED),
     (
@@ -111,6 +112,15 @@ CASES: list[tuple[str, str, str, Recommendation, Policy, History]] = [
         replace(LOSS, current=8192),
         POLICY,
         replace(ALLOWED, since_change_s=0.0),
+    ),
+    ("min-gain", "refuse", "+0.0 %", replace(LOSS, current_gain_log=0.0), POLICY, ALLOWED),
+    (
+        "min-gain",
+        "refuse",
+        "+0.0 %",
+        replace(LOSS, proposed=2048, current_gain_log=-0.1),
+        POLICY,
+        ALLOWED,
     ),
     ("max-step", "hold", "a smaller step, 512", replace(GOOD, proposed=2048), POLICY, ALLOWED),
     (
@@ -170,7 +180,10 @@ def test_the_table_reaches_every_rule() -> None:
 PASSES: list[tuple[Recommendation, Policy, History]] = [
     (GOOD, POLICY, replace(ALLOWED, overrides=2)),
     (GOOD, POLICY, replace(ALLOWED, window_age_s=3.0)),
+    (GOOD, make_policy(interval="2s"), replace(ALLOWED, window_age_s=6.0)),
+    (replace(GOOD, gain_log=20.0), POLICY, ALLOWED),
     (replace(GOOD, distance=1.0), POLICY, ALLOWED),
+    (replace(GOOD, distance=0.0), POLICY, ALLOWED),
     (replace(GOOD, lower_log=math.log1p(0.05)), POLICY, ALLOWED),
     (GOOD, POLICY, replace(ALLOWED, since_change_s=10.0)),
     (GOOD, POLICY, replace(ALLOWED, since_change_s=0.0, phase_changed=True)),
@@ -196,8 +209,10 @@ def test_a_name_is_allowed_by_all_three() -> None:
     )
     rec = replace(GOOD, knob="scheduler", current="none", baseline="none", proposed="kyber")
     assert gate(rec, policy, history).action == "apply"
-    refused = gate(replace(rec, proposed="bfq"), policy, history)
+    bfq, any_name = replace(rec, proposed="bfq"), replace(history, adapter=Range())
+    refused = gate(bfq, policy, history)
     assert refused == Verdict("refuse", "range", "scheduler bfq: the adapter allows none, kyber")
+    assert "the policy allows none, kyber" in gate(bfq, policy, any_name).reason
 
 
 def test_a_number_is_no_name() -> None:

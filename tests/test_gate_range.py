@@ -6,10 +6,69 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlproxy.gate_range import clamp_step, step_factor
+from mlproxy.gate_range import Range, clamp_step, step_factor
 from mlproxy.knob import Value
 
 GRID = (4, 16, 64, 128, 512, 2048, 8192)
+LEGAL = Range(4, 8192)
+NAMES = Range(choices=("none", "bfq"))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "value", "problem"),
+    [
+        (LEGAL, 4, None),
+        (LEGAL, 8192, None),
+        (LEGAL, 3, "below the kernel's minimum, 4"),
+        (LEGAL, 8193, "above the kernel's maximum, 8192"),
+        (Range(minimum=4), 2**40, None),
+        (Range(maximum=4), -1, None),
+        (LEGAL, "none", None),
+        (NAMES, "bfq", None),
+        (NAMES, "kyber", "the kernel allows none, bfq"),
+        (NAMES, 4, "the kernel allows none, bfq"),
+    ],
+)
+def test_what_a_range_objects_to(allowed: Range, value: Value, problem: str | None) -> None:
+    assert allowed.objects(value, "kernel") == problem
+
+
+@pytest.mark.parametrize(
+    ("allowed", "value", "speaks"),
+    [
+        (Range(minimum=0), 5, True),
+        (Range(maximum=9), 5, True),
+        (Range(), 5, False),
+        (LEGAL, "none", False),
+        (NAMES, "none", True),
+        (NAMES, 5, False),
+    ],
+)
+def test_who_says_anything_of_a_value(allowed: Range, value: Value, speaks: bool) -> None:
+    assert allowed.speaks_of(value) is speaks
+
+
+@pytest.mark.parametrize(
+    ("current", "proposed", "factor"),
+    [
+        (128, 512, 4.0),
+        (512, 128, 4.0),
+        (128, 128, 1.0),
+        (0, 128, 32.0),
+        (0, 4, 1.0),
+        ("a", "b", 1.0),
+    ],
+)
+def test_a_step_is_a_ratio_and_off_counts_as_the_smallest_value(
+    current: Value, proposed: Value, factor: float
+) -> None:
+    assert step_factor(current, proposed, (0, *GRID)) == factor
+
+
+def test_without_a_grid_off_counts_as_one() -> None:
+    assert step_factor(0, 128) == 128.0
+
+
 integers = st.integers(0, 2**40)
 
 

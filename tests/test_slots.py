@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 from fractions import Fraction
 
@@ -105,7 +106,8 @@ def test_length_and_washout(
 def test_the_washout_is_not_counted() -> None:
     plan = SlotPlan(Fraction(1, 2), 0, slot_s=1.0, washout_s=0.25)
     assert [plan.index(elapsed) for elapsed in (0.0, 0.99, 1.0, 7.5)] == [0, 0, 1, 7]
-    assert [plan.is_counted(elapsed) for elapsed in (3.0, 3.2, 3.3)] == [False, False, True]
+    assert [plan.is_counted(elapsed) for elapsed in (3.0, 3.2, 3.25)] == [False, False, True]
+    assert SlotPlan(Fraction(1, 2), 0, slot_s=0.25).index(1.1) == 4
 
 
 def measure(events: int) -> Measure:
@@ -177,3 +179,24 @@ def test_a_workload_that_halves_between_the_neighbours_is_thrown_out() -> None:
     plan = SlotPlan(Fraction(1, 2), seed=5)
     pairs = feed(Pairing(), plan, [300, 300, 300, 300, 100, 100, 100, 100])
     assert [classify(pair) for pair in pairs] == [Result.TIE, Result.VOID, Result.VOID]
+
+
+def neutral_workload(index: int, chance: random.Random) -> int:
+    """Progress in a slot, whoever rules: waves, jumps of five times, and a skewed noise."""
+    wave = math.exp(0.5 * math.sin(index / 9) + 0.8 * math.sin(index / 170))
+    jump = 5 if index // 37 % 3 == 0 else 1
+    return round(2000 * wave * jump * chance.expovariate(1.0)) + 16
+
+
+@pytest.mark.parametrize("share", SHARES[:3])
+def test_a_neutral_value_wins_as_often_as_it_loses_under_any_workload(share: Fraction) -> None:
+    """The whole chain; pairs are thrown out for a shift, and that must not favour an arm."""
+    plan, pairing, chance = SlotPlan(share, seed=11), Pairing(), random.Random(12)
+    seen: Counter[Result] = Counter()
+    for index in range(6000 * slots_per_pair(share)):
+        pair = pairing.add(plan.at(index), measure(neutral_workload(index, chance)))
+        seen[classify(pair) if pair else Result.UNTESTED] += 1
+    judged = seen[Result.WIN] + seen[Result.LOSE]
+    assert seen[Result.VOID] > 400
+    assert judged > 1600
+    assert abs(seen[Result.WIN] - judged / 2) < 4 * math.sqrt(judged / 4)

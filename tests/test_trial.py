@@ -54,6 +54,8 @@ def play(
         (pair(133, 128), Result.WIN),
         (pair(132, 128), Result.TIE),
         (pair(128, 132), Result.TIE),
+        (pair(124, 128), Result.TIE),
+        (pair(127, 123), Result.WIN),
         (pair(128, 133), Result.LOSE),
         (pair(15, 15), Result.VOID),
         (pair(16, 0), Result.WIN),
@@ -148,7 +150,9 @@ def test_two_pairs_in_a_row_at_least_twice_as_bad_are_an_emergency() -> None:
     for mode in (Mode.LEARNING, Mode.COLLABORATION, Mode.RECOMMENDATION):
         state, events = play(TrialState(mode, halvings=1), [BAD, VOID, BAD])
         assert events == [Event.EMERGENCY]
-        assert state == replace(state, mode=Mode.EMERGENCY, k=1, bad=0, score=0, halvings=0)
+        assert state == replace(
+            state, mode=Mode.EMERGENCY, k=1, bad=0, score=0, strain=0, halvings=0
+        )
         assert state.share == 0
         assert play(TrialState(mode), [BAD, TIE, BAD])[0].mode is not Mode.EMERGENCY
     assert Event.EMERGENCY.takes_back
@@ -158,6 +162,7 @@ def test_just_under_twice_as_bad_is_not() -> None:
     assert is_bad(pair(100, 200))
     assert not is_bad(pair(101, 200))
     assert not is_bad(pair(0, 0))
+    assert is_bad(Pair(Measure(0, 1), Measure(1, 1)))
     assert play(TrialState(), [pair(101, 200)] * 2)[1] == []
 
 
@@ -181,8 +186,9 @@ def test_the_baseline_share_falls_by_halves_and_returns_to_one_half_on_drift() -
         baseline += [1 - state.share]
     assert baseline == [Fraction(1, n) for n in (8, 16, 32, 64, 64)]
     assert events == []
-    state = drifted(state)
+    state = drifted(replace(state, score=5))
     assert (state.mode, state.share) == (Mode.RECOMMENDATION, Fraction(1, 2))
+    assert state.score == 0
     state, events = play(state, [WIN] * 12)
     assert (events, state.share) == ([Event.PROVEN], Fraction(3, 4))
 

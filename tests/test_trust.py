@@ -13,7 +13,7 @@ from mlproxy.trust import Key, Regression, Trust, TrustStore, identity_key
 
 UP = Key("readahead:wwid-1", "a" * 64, "read_ahead_kb", "up")
 DOWN = Key(UP.proxy, UP.model, UP.knob, "down")
-EARNED = Trust(Mode.COLLABORATION, k=1, pairs=17, gain_log=0.25)
+EARNED = Trust(Mode.COLLABORATION, k=1, pairs=17, gain=0.25)
 
 
 class Clock:
@@ -73,9 +73,16 @@ def test_a_regression_loses_the_trust_and_is_remembered(path: Path) -> None:
     assert store.regress(UP, 8192, -0.5) == 600
     clock.now_s += 100
     again = TrustStore.load(path, clock)
-    assert (again.get(UP), again.get(DOWN)) == (None, EARNED)
+    assert (again.get(UP), again.get(DOWN)) == (Trust(Mode.LEARNING, k=2), EARNED)
     assert again.regressions(UP.proxy, UP.knob) == (Regression(8192, "up", -0.5, 500.0),)
     assert again.regressions(UP.proxy, "other") == again.regressions("other", UP.knob) == ()
+
+
+def test_each_regression_raises_the_bar_for_the_next_trial(path: Path) -> None:
+    store = TrustStore.load(path)
+    for value in (512, 2048, 8192):
+        store.regress(UP, value, -0.1)
+    assert TrustStore.load(path).get(UP) == Trust(Mode.LEARNING, k=3)
 
 
 def test_a_regression_is_forgotten_and_doubles_when_it_happens_again(path: Path) -> None:
@@ -152,9 +159,8 @@ def test_a_file_that_others_can_write_is_no_trust(path: Path) -> None:
 
 
 def test_a_store_that_cannot_be_written_says_so_and_goes_on(tmp_path: Path) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    store = TrustStore(blocked / "trust.json")
+    (tmp_path / "trust.json").mkdir()
+    store = TrustStore(tmp_path / "trust.json")
     store.put(UP, EARNED)
     assert store.get(UP) == EARNED
     assert "not kept for the next start" in store.problem

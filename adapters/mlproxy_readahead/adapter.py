@@ -54,6 +54,11 @@ class ReadaheadAdapter(Adapter):
             return None
         return f"idle: {reads:.0f} reads in {window.elapsed_s:.1f} s"
 
+    def is_blind(self, features: FeatureSchema, knob: Knob, value: Value) -> bool:
+        """A small window hides the pattern from diskstats, not from the requests' places."""
+        assert isinstance(features, ReadaheadFeatures)
+        return features.run_kb is None and knob.is_blind(value)
+
     def features(self, window: Window, proxy: Proxy, setting: Setting) -> FeatureSchema:
         """See ReadaheadFeatures. Raises Missing without disk counters."""
         if not window.delta("disk.read_ios"):
@@ -66,4 +71,6 @@ class ReadaheadAdapter(Adapter):
         seen = f"{features.read_kb_per_request:.0f} KiB per read request"
         if features.major_faults_per_mb is not None:
             seen += f", {features.major_faults_per_mb:.1f} major faults per MB"
+        if features.run_kb is not None:
+            seen += f", runs of {features.run_kb:.0f} KiB"
         return f"{seen}, {features.read_wait_ms:.1f} ms each, {features.read_depth:.1f} in flight"

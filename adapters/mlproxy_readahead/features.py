@@ -8,6 +8,10 @@ from mlproxy.snapshot import Window, ratio
 
 DISKSTATS = "/proc/diskstats (Documentation/admin-guide/iostats.rst)"
 VMSTAT = "/proc/vmstat"
+TRACE = "tracepoint block_rq_issue (mlproxy/transports/requests.py)"
+
+ATTRIBUTABLE = 0.8
+"""Share of the host's reads from which on its faults are taken for this device's."""
 
 
 class ReadaheadFeatures(FeatureSchema):
@@ -25,13 +29,22 @@ class ReadaheadFeatures(FeatureSchema):
     merged_share: float = feature("1", DISKSTATS, "reads merged into another before dispatch")
     write_share: float = feature("1", DISKSTATS, "writes among all bytes")
     major_faults_per_read: float | None = feature(
-        "1", VMSTAT, "major faults per read request, this device's share", optional=True
+        "1", VMSTAT, "major faults per read request, where no other device reads", optional=True
     )
     major_faults_per_mb: float | None = feature(
-        "1/MB", VMSTAT, "major faults per MB read, this device's share", optional=True
+        "1/MB", VMSTAT, "major faults per MB read, where no other device reads", optional=True
     )
     refault_share: float | None = feature(
         "1", VMSTAT, "pages read that had been evicted before", optional=True
+    )
+    run_kb: float | None = feature(
+        "KiB", TRACE, "read in one go, until the next request lies elsewhere", optional=True
+    )
+    forward_share: float | None = feature(
+        "1", TRACE, "runs that begin shortly after the end of another", optional=True
+    )
+    backward_share: float | None = feature(
+        "1", TRACE, "runs that end where another began", optional=True
     )
     rotational: float | None = feature("0/1", "queue/rotational", "it seeks", optional=True)
 
@@ -47,6 +60,7 @@ def read_features(window: Window, proxy: Proxy, read_ahead_kb: float) -> Readahe
     faults = _own_share(window, "vm.pgmajfault", reads)
     refaults = _own_share(window, "vm.workingset_refault_file", reads)
     per_request_kb = read_kb / reads
+    runs = window.delta("trace.runs")
     return ReadaheadFeatures(
         read_kb_per_request=per_request_kb,
         window_share=per_request_kb / max(read_ahead_kb, 4.0),
@@ -59,13 +73,23 @@ def read_features(window: Window, proxy: Proxy, read_ahead_kb: float) -> Readahe
         major_faults_per_read=ratio(faults, reads),
         major_faults_per_mb=ratio(faults, read_kb * 1.024e-3),
         refault_share=ratio(refaults, read_kb / 4),
+        run_kb=_run_kb(window, runs),
+        forward_share=ratio(window.delta("trace.forward"), runs),
+        backward_share=ratio(window.delta("trace.backward"), runs),
         rotational=proxy.facts.get("rotational"),
     )
 
 
+def _run_kb(window: Window, runs: float | None) -> float | None:
+    """Mean length of a run; all that was seen where no run ended."""
+    seen_kb = window.delta("trace.read_kb")
+    return seen_kb / max(runs, 1.0) if seen_kb and runs is not None else None
+
+
 def _own_share(window: Window, counter: str, reads: float) -> float | None:
-    """This device's part of a host-wide counter: its part of all reads of the host."""
+    """This device's part of a host-wide counter; None where another device reads as well,
+    since nobody can tell whose faults they were."""
     total, all_reads = window.delta(counter), window.delta("host.read_ios")
-    if total is None:
+    if total is None or (all_reads and reads < ATTRIBUTABLE * all_reads):
         return None
-    return total * min(reads / all_reads, 1.0) if all_reads else total
+    return total

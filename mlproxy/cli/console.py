@@ -46,7 +46,11 @@ def line(console: Console, text: str = "") -> None:
 def table(*columns: str, title: str = "") -> Table:
     """An empty table in the project's style."""
     found = Table(
-        title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
+        title=title or None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1),
     )
     for column in columns:
         found.add_column(column, overflow="fold")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from mlproxy.policy_file import default_policy, load_policies
 from mlproxy.proxy import Proxy
 from mlproxy.registry import Registry, load_registry
 from mlproxy.transports.base import Transport
+from mlproxy.transports.requests import open_requests
 from mlproxy.transports.stock import StockTransport
 from mlproxy.tree import Tree
 
@@ -44,7 +45,8 @@ def open_session(
         ConfigError: a policy breaks a rule, two claim one knob, or a device is not there.
     """
     tree = Tree(root)
-    transport = StockTransport(tree)
+    requests, untraced = open_requests(tree)
+    transport = StockTransport(tree, requests, untraced if tree.live else "")
     registry = load_registry()
     skipped = dict(registry.broken)
     policies = _given(configs) if configs else _defaults(registry, skipped)
@@ -90,7 +92,7 @@ def _own(adapter: Adapter) -> Policy:
 
 
 def _check(
-    policies: Sequence[Policy], adapters: dict[str, Adapter], proxies: dict[str, list[Proxy]]
+    policies: Sequence[Policy], adapters: Mapping[str, Adapter], proxies: Mapping[str, list[Proxy]]
 ) -> None:
     devices = {name: [proxy.names for proxy in found] for name, found in proxies.items()}
     problems = check_policies(policies, adapters, devices)
@@ -98,9 +100,11 @@ def _check(
         raise PolicyError("\n".join(problems))
 
 
-def _require_devices(devices: Sequence[str], proxies: dict[str, list[Proxy]]) -> None:
+def _require_devices(devices: Sequence[str], proxies: Mapping[str, list[Proxy]]) -> None:
     found = [proxy for each in proxies.values() for proxy in each]
     for name in devices:
         if not any(name in proxy.names or name == proxy.id for proxy in found):
             have = ", ".join(sorted({proxy.device for proxy in found})) or "none"
-            raise ConfigError(f"no device {name!r} that a policy's adapter can tune; there is: {have}")
+            raise ConfigError(
+                f"no device {name!r} that a policy's adapter can tune; there is: {have}"
+            )

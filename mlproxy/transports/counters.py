@@ -97,14 +97,13 @@ class HostCounters:
         self._tree = tree
         self._raw_names: tuple[str, ...] = ()
         self._names: tuple[str, ...] = ()
+        self._pressures: dict[str, tuple[str, dict[str, float]]] = {}
 
     def read(self) -> dict[str, float]:
         """`vm.<key>`, `psi.<resource>.{some,full}_us` and `_avg10`, as far as there are any."""
         found = self._vmstat(parse_vmstat(self._tree.read("proc/vmstat", keep=True) or ""))
         for resource in PRESSURES:
-            text = self._tree.read(f"proc/pressure/{resource}", keep=True) or ""
-            for key, value in parse_pressure(text).items():
-                found[f"psi.{resource}.{key}"] = value
+            found |= self._pressure(resource)
         return found
 
     def _vmstat(self, counters: Mapping[str, int]) -> dict[str, float]:
@@ -113,3 +112,12 @@ class HostCounters:
             self._raw_names = raw_names
             self._names = tuple(f"vm.{name}" for name in raw_names)
         return dict(zip(self._names, counters.values(), strict=True))
+
+    def _pressure(self, resource: str) -> dict[str, float]:
+        text = self._tree.read(f"proc/pressure/{resource}", keep=True) or ""
+        last = self._pressures.get(resource)
+        if last and last[0] == text:
+            return last[1]
+        found = {f"psi.{resource}.{key}": value for key, value in parse_pressure(text).items()}
+        self._pressures[resource] = (text, found)
+        return found

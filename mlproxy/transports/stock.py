@@ -10,6 +10,7 @@ Attributes of a sample:
              these reads. Swap on zram counts: its faults are in vm.pgmajfault too. A loop
              device whose file lies on a counted disk does not.
     vm.*     every key of /proc/vmstat.
+    trace.*  where read requests lie (transports/requests.py), where tracing is possible.
     psi.*    {io,memory,cpu}.{some,full}_us, total stall, and _avg10 in percent.
 """
 
@@ -24,7 +25,9 @@ from mlproxy.proxy import Proxy
 from mlproxy.snapshot import Sample
 from mlproxy.stack import Stack, StackObject
 from mlproxy.transports.counters import DiskTable, HostCounters, HostTotal
+from mlproxy.transports.leaf import leaf_devno
 from mlproxy.transports.limits import Range, kernel_range
+from mlproxy.transports.requests import Requests
 from mlproxy.transports.source import Source
 from mlproxy.transports.tick import Cells, Shared, Tick
 from mlproxy.tree import Tree
@@ -59,8 +62,13 @@ class StockTransport:
 
     name = "stock"
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, requests: Requests | None = None, untraced: str = "") -> None:
+        """`requests`: counters of where requests lie; without them trace.* is missing, and
+        `untraced` says why."""
         self._tree = tree
+        self._untraced = untraced
+        self._requests = requests
+        self._traced: dict[str, str] = {}
         self._sources: dict[str, Source] = {}
         self._levels: dict[str, Subject] = {}
         self._disks = DiskTable()
@@ -94,7 +102,18 @@ class StockTransport:
             own = source.update(rows) if source else None
             if own:
                 cells[proxy.id] = own
-        return Tick(taken_ns, cells, self._levels, self._shared())
+        if self._requests is None:
+            return Tick(taken_ns, cells, self._levels, self._shared())
+        self._requests.update()
+        return Tick(taken_ns, cells, self._levels, self._shared(), self._places)
+
+    def _places(self, proxy_id: str) -> Mapping[str, float]:
+        devno = self._traced.get(proxy_id)
+        if devno is None:
+            source = self._sources.get(proxy_id)
+            devno = leaf_devno(self._tree, source.item.disk) if source else ""
+            self._traced[proxy_id] = devno
+        return self._requests.counters(devno) if self._requests and devno else {}
 
     def changed(self, proxy_id: str) -> bool:
         """False when no counter of the proxy's own moved between its last two samples."""
@@ -157,6 +176,8 @@ class StockTransport:
             found.append("its device is not known: no disk counters")
         elif item.disk and self._tree.read(f"sys/block/{item.disk}/queue/iostats") == "0\n":
             found.append("queue/iostats is 0: its disk counters stand still")
+        if subject == "bdi" and self._untraced:
+            found.append(f"where requests lie is not known: {self._untraced}")
         if not self._tree.exists("proc/pressure/io"):
             found.append("no /proc/pressure: stall times are not known")
         return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 
 from mlproxy.adapter import Subject
 from mlproxy.parse import DISK_FIELDS
@@ -47,7 +48,7 @@ class Values(Mapping[str, float]):
 class Tick(Mapping[str, Sample]):
     """Samples by proxy id: their cells over the host's values of their level."""
 
-    __slots__ = ("_cells", "_levels", "_shared", "taken_ns")
+    __slots__ = ("_cells", "_levels", "_shared", "_traced", "taken_ns")
 
     def __init__(
         self,
@@ -55,15 +56,21 @@ class Tick(Mapping[str, Sample]):
         cells: Mapping[str, Cells],
         levels: Mapping[str, Subject],
         shared: Mapping[Subject, Shared],
+        traced: Callable[[str], Shared] | None = None,
     ) -> None:
+        """`traced`: values of one proxy that come from a tracepoint."""
         self.taken_ns = taken_ns
         self._cells = cells
         self._levels = levels
         self._shared = shared
+        self._traced = traced
 
     def __getitem__(self, proxy_id: str) -> Sample:
         cells = self._cells[proxy_id]
-        return Sample(self.taken_ns, Values(cells, self._shared[self._levels[proxy_id]]))
+        shared = self._shared[self._levels[proxy_id]]
+        if self._traced is not None:
+            shared = ChainMap(dict(self._traced(proxy_id)), dict(shared))
+        return Sample(self.taken_ns, Values(cells, shared))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._cells)

@@ -67,6 +67,11 @@ def test_a_full_stroke_costs_the_whole_seek_and_a_short_one_at_least_half() -> N
     assert MS // 10 + 5 * MS < near < MS // 10 + 6 * MS
 
 
+def test_half_of_the_seek_grows_with_the_root_of_the_distance() -> None:
+    quarter = Device(DISK, GIB).request(Op.READ, GIB // 4, 0, 0)
+    assert quarter == MS // 10 + 5 * MS + 5 * MS // 2
+
+
 def test_no_limit_means_no_time() -> None:
     assert Device(PROFILES["fast"], GIB).request(Op.READ, 0, 1 << 20, 5) == 5
 

@@ -139,12 +139,17 @@ def direct_write(file: Path, data: bytes) -> None:
 
 
 def test_everything_is_gone_after_an_exception() -> None:
-    with pytest.raises(ZeroDivisionError), TestBed(PROFILES["disk-seek"], size_mb=300) as bed:
-        rotational = bed.sysfs / "queue" / "rotational"
-        assert rotational.read_text() == "1\n"
-        _ = 1 / 0
+    bed = TestBed(PROFILES["disk-seek"], size_mb=300)
+    with pytest.raises(ZeroDivisionError):
+        fail_inside(bed)
     assert remains(bed.mount.parent.name) == []
-    assert rotational.read_text() == "0\n"
+    assert (bed.sysfs / "queue" / "rotational").read_text() == "0\n"
+
+
+def fail_inside(bed: TestBed) -> None:
+    with bed:
+        assert (bed.sysfs / "queue" / "rotational").read_text() == "1\n"
+        raise ZeroDivisionError
 
 
 def test_everything_is_gone_when_a_part_cannot_be_built() -> None:

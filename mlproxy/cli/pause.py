@@ -1,0 +1,88 @@
+"""`mlproxy pause` and `resume`: the kill switch."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlproxy.cli.options import LIVE, Root, State
+from mlproxy.cli.place import require_live, state_dir
+from mlproxy.disk import Disk, os_reason
+from mlproxy.errors import MlproxyError, NotPermitted
+
+NAME = "pause"
+
+
+def pause(state: State = None, root: Root = LIVE) -> None:
+    """Stop applying anything: a running agent takes its values back until `resume`.
+
+    Example: sudo mlproxy pause
+    """
+    require_live(root, "pause")
+    path = state_dir(state) / NAME
+    already = paused_by(path.parent)
+    if already:
+        print(f"already paused {already}")
+        return
+    text = f"by {_who()} at {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    try:
+        Disk().ensure_folder(path.parent)
+        path.write_text(text + "\n")
+    except OSError as error:
+        raise _cannot("create", path, error) from error
+    print(f"paused {text} ({path}); `mlproxy resume` ends it")
+
+
+def resume(state: State = None, root: Root = LIVE) -> None:
+    """Take the pause back: a running agent goes on.
+
+    Example: sudo mlproxy resume
+    """
+    require_live(root, "resume")
+    path = state_dir(state) / NAME
+    already = paused_by(path.parent)
+    if not already:
+        print(f"not paused: there is no {path}")
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot("remove", path, error) from error
+    print(f"resumed; it was paused {already}")
+
+
+def paused_by(state: Path) -> str:
+    """Who paused and when; "" when nobody did."""
+    path = state / NAME
+    try:
+        return path.read_text(errors="replace").strip() or f"by whoever made {path}"
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"(perhaps: {path} cannot be read: {os_reason(error)})"
+
+
+def require_unpaused(state: Path) -> None:
+    """Refuse to change anything while paused. Raises: MlproxyError."""
+    text = paused_by(state)
+    if text:
+        raise MlproxyError(f"paused {text}; `mlproxy resume` ends it")
+
+
+def _who() -> str:
+    name = os.environ.get("SUDO_USER")
+    if name:
+        return f"{name} (sudo)"
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
+
+
+def _cannot(verb: str, path: Path, error: OSError) -> MlproxyError:
+    text = f"cannot {verb} {path}: {os_reason(error)}"
+    if isinstance(error, PermissionError):
+        return NotPermitted(f"{text}; this needs root, or --state with a folder of your own")
+    return MlproxyError(text)
