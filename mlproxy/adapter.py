@@ -71,6 +71,10 @@ class Adapter(ABC):
         """Values to ask the model about; the knob's grid unless overridden."""
         return knob.grid
 
+    def sweep(self) -> Sequence[Setting]:
+        """Settings that training data is recorded at: each knob's grid, one knob at a time."""
+        return [{knob.name: value} for knob in self.knobs for value in knob.grid]
+
     def is_blind(self, features: FeatureSchema, knob: Knob, value: Value) -> bool:
         """True when at `value` these features do not tell workloads apart."""
         return knob.is_blind(value)

@@ -42,5 +42,13 @@ def fill_rows(
     return rows
 
 
+LEAST_SPREAD = 0.03
+
+
+def spread(median: Array64, low: Array64) -> Array64:
+    """Distance of the two predicted quantiles in log units; never quite zero."""
+    return np.asarray(np.maximum(median - low, LEAST_SPREAD), np.float64)
+
+
 def _code(knob: Knob, setting: Setting) -> float:
     return knob.code(setting[knob.name]) if knob.name in setting else float("nan")

@@ -10,13 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlproxy.adapter import Missing
-from mlproxy.decide import Question
+from mlproxy.decide import Answer, Question
 from mlproxy.evidence import Evidence
 from mlproxy.features import FeatureSchema
-from mlproxy.knob import Value
-from mlproxy.look import IDLE_WINDOWS, MOST_WINDOWS, Look, blind_knob, is_blind
+from mlproxy.knob import Knob, Value
+from mlproxy.look import (
+    DOUBT_AGAIN_S,
+    IDLE_WINDOWS,
+    MOST_WINDOWS,
+    Look,
+    blind_knob,
+    doubtful_knob,
+    is_blind,
+)
 from mlproxy.mode import Mode
 from mlproxy.pressure import Pressure, pressure_of
+from mlproxy.reading import Progress
 from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import NS, Ruling
 from mlproxy.seat import Seat
@@ -30,8 +39,8 @@ CONFIRM = 2
 SHORTEST_WINDOW_S = 0.4
 """A look and a slot may be shorter than the interval, a window not shorter than this."""
 
-Meter = Callable[[Sample], float | None]
-"""The application's progress at a sample: a number that only grows."""
+Meter = Callable[[Sample], Progress | None]
+"""The application's progress at a sample, by metric of the objective: totals that grow."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,29 @@ class Controller:
         if self.look is not None:
             self._end_look(now_ns)
 
+    def doubt(self, answer: Answer, verdict: Verdict, now_ns: int) -> None:
+        """Where much may be gained but nothing is sure, look once from where more shows."""
+        sure = verdict.rule not in ("no-change", "min-gain") or verdict.action == "apply"
+        last_ns = self._looked_ns
+        known = last_ns is not None and last_ns > self.phase_ns
+        soon = known and last_ns is not None and now_ns - last_ns < DOUBT_AGAIN_S * NS
+        if sure or soon or self.look is not None or self._observes:
+            return
+        knob = doubtful_knob(self.seat, self.setting, answer)
+        if knob is not None:
+            self._begin_look(knob, now_ns)
+
+    @property
+    def _observes(self) -> bool:
+        """True when nothing may be written, not even for a look."""
+        return self.seat.policy.mode is Mode.EMERGENCY or bool(self.stood_down)
+
+    def _begin_look(self, knob: Knob, now_ns: int) -> None:
+        assert knob.look is not None
+        self.look = Look(knob, knob.look, self._held(), now_ns)
+        self.looks += 1
+        self._forget()
+
     def rule(self, ruling: Ruling | None) -> None:
         """A recommendation rules from now on, or none does."""
         self.ruling = ruling
@@ -221,6 +253,8 @@ class Controller:
         self._fresh, self.seen_ns = True, now_ns
         if shifted:
             self.phase_ns = now_ns
+            if self.ruling is not None and self.ruling.plan is not None:
+                self.ruling.drift(now_ns)
         if self.look is not None:
             self._count_look_window(now_ns, MOST_WINDOWS)
         elif self.blind:
@@ -236,12 +270,8 @@ class Controller:
         knob = blind_knob(self.seat, self.setting)
         wait_ns = every_ns // 3 if shifted else every_ns
         early = last_ns is not None and now_ns - last_ns < wait_ns
-        observer = self.seat.policy.mode is Mode.EMERGENCY or self.stood_down
-        if knob is None or knob.look is None or early or observer:
-            return
-        self.look = Look(knob, knob.look, dict(self.setting), now_ns)
-        self.looks += 1
-        self._forget()
+        if knob is not None and not early and not self._observes:
+            self._begin_look(knob, now_ns)
 
     def _count_look_window(self, now_ns: int, most: int) -> None:
         assert self.look is not None

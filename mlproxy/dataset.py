@@ -86,7 +86,13 @@ def build_dataset(adapter: Adapter, records: Sequence[Record]) -> Dataset:
     by_group: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_group[record.group].append(record)
-    blocks, scores, own, groups, windows, window_groups, place = [], [], [], [], [], [], []
+    blocks: list[Matrix] = []
+    windows: list[list[float]] = []
+    scores: list[float] = []
+    groups: list[str] = []
+    window_groups: list[str] = []
+    own: list[int] = []
+    place: list[int] = []
     for name, members in sorted(by_group.items()):
         settings, score = _scores(adapter, members)
         keys = [_key(setting) for setting in settings]

@@ -61,6 +61,7 @@ class Judgement:
                 rec,
                 treated,
                 controller.seat.policy,
+                controller.seat.adapter.objective,
                 self._state(controller, rec),
                 settle_s,
                 self._resolution_s.get(rec.proxy),
@@ -90,7 +91,7 @@ class Judgement:
         """The trial starts in the mode that this direction has earned before."""
         policy = controller.seat.policy
         earned = self._trust.get(self._key(controller, rec))
-        mode = max(policy.start, earned.mode) if earned else policy.start
+        mode = earned.mode if earned else policy.start
         measurable = rec.proxy in self._resolution_s
         if not measurable and policy.trust == "measured":
             mode = min(mode, Mode.LEARNING)

@@ -1,9 +1,11 @@
-"""A look: a short stay at an informative value, because the one in force hides the workload."""
+"""A look: a short stay at an informative value, because the one in force hides the workload
+or leaves too much in doubt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlproxy.decide import Answer
 from mlproxy.features import FeatureSchema
 from mlproxy.knob import Knob, Setting, Value
 from mlproxy.seat import Seat
@@ -25,6 +27,24 @@ MOST_WINDOWS = 6
 
 IDLE_WINDOWS = 3
 """So is one that sees no I/O."""
+
+
+DOUBT_LOG = 0.18
+"""A gain that may be had (median, 20 %) but is not sure is worth one look."""
+
+DOUBT_AGAIN_S = 60.0
+"""In one phase doubt leads to a look no more often than this."""
+
+
+def doubtful_knob(seat: Seat, setting: Setting, answer: Answer) -> Knob | None:
+    """The knob whose best candidate promises much but not surely, where a look may tell."""
+    held = answer.recommendation.current_gain_log
+    best = max(answer.predictions, key=lambda option: option.gain_log)
+    knob = seat.adapter.knob(best.knob)
+    looks = knob.look is not None and knob.look != setting[knob.name]
+    if best.gain_log - held < DOUBT_LOG or not looks or knob.look is None:
+        return None
+    return knob if seat.legal(knob, knob.look) else None
 
 
 def blind_knob(seat: Seat, setting: Setting) -> Knob | None:

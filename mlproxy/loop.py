@@ -132,9 +132,12 @@ class Agent:
 
     def _judge(self, controller: Controller, answer: Answer, now_ns: int, paused: str) -> None:
         rec, verdict = self._judgement.verdict(controller, answer, now_ns, paused)
+        looked = controller.look is not None
         self._ledger.decided(controller, answer, rec, verdict)
         self._judgement.enforce(controller, rec, verdict, now_ns)
         controller.conclude(verdict, now_ns)
+        if not looked and not paused:
+            controller.doubt(answer, verdict, now_ns)
 
     def _act(self, controller: Controller, now_ns: int, paused: bool) -> None:
         """Make the changes that are wanted, one after the other."""

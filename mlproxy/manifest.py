@@ -22,8 +22,8 @@ DOMAIN = "domain.json"
 class Manifest(BaseModel):
     """Contents of `manifest.json`; every key is required unless it has a default.
 
-    `margin` maps a confidence ("0.9") to the conformal margin in log units that is taken
-    off the predicted lower quantile (Romano et al. 2019, conformalized quantile regression).
+    `stretch` maps a confidence ("0.9") to how many predicted spreads the lower bound lies
+    below the median.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,7 +35,7 @@ class Manifest(BaseModel):
     columns: tuple[str, ...]
     units: Mapping[str, str]
     quantiles: tuple[float, float]
-    margin: Mapping[str, float]
+    stretch: Mapping[str, float]
     rounds: int
     seed: int
     rows: int

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlproxy.adapter import Adapter
-from mlproxy.columns import Matrix
+from mlproxy.columns import Matrix, spread
 from mlproxy.domain import Domain
 from mlproxy.errors import ModelError
 from mlproxy.manifest import DOMAIN, MODEL, Manifest, load_manifest
@@ -45,11 +45,11 @@ class Model:
         if not len(rows):
             return np.empty(0), np.empty(0)
         low, median = self._booster.inplace_predict(rows).T
-        return median, np.minimum(low - self.margin(confidence), median)
+        return median, median - max(self.stretch(confidence), 0.0) * spread(median, low)
 
-    def margin(self, confidence: float) -> float:
-        """Conformal margin for the smallest calibrated confidence that is high enough."""
-        table = sorted((float(key), value) for key, value in self.manifest.margin.items())
+    def stretch(self, confidence: float) -> float:
+        """Spreads below the median, for the smallest calibrated confidence that is enough."""
+        table = sorted((float(key), value) for key, value in self.manifest.stretch.items())
         for level, value in table:
             if level >= confidence - 1e-9:
                 return value

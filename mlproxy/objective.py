@@ -17,6 +17,8 @@ class Guard:
     metric: str
     floor: float
     what: str
+    counter: str = ""
+    """Attribute of a sample that counts it on a stock kernel, "" where none does."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Objective:
     guards: tuple[Guard, ...] = ()
     stock_progress: str = ""
     refused: tuple[str, ...] = ()
+
+    def totals(self, primary: float, values: Mapping[str, float]) -> dict[str, float]:
+        """Progress by metric at a sample with `values`, given the primary metric's total."""
+        known = {guard.metric: values.get(guard.counter) for guard in self.guards}
+        return {self.metric: primary} | {k: v for k, v in known.items() if v is not None}
 
     def gain_log(self, metrics: Mapping[str, float], baseline: Mapping[str, float]) -> float:
         """Log gain of one measurement over another, guards included; NaN if incomparable.

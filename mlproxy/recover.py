@@ -9,7 +9,7 @@ from mlproxy.adapter import Adapter
 from mlproxy.disk import Disk
 from mlproxy.errors import Busy
 from mlproxy.identity import boot_id, differs, identify
-from mlproxy.journal import Journal
+from mlproxy.journal import Damage, Journal
 from mlproxy.knobfile import KnobFiles
 from mlproxy.lock import Locks
 from mlproxy.record import Record
@@ -43,6 +43,7 @@ def recover(
         JournalError, NotPermitted, Busy: the journal or a knob's file cannot be used.
     """
     files, tree = KnobFiles(root, disk), Tree(root)
+    damage = journal.damage()
     report: list[Restored] = []
     for record in journal.open_records():
         if only is not None and record.proxy not in only:
@@ -51,7 +52,7 @@ def recover(
             report.append(_whole(record, Outcome.KEPT, "left in force on purpose"))
             continue
         report += _alone(record, journal, files, adapters.get(record.adapter), tree)
-    return report + _damage(journal)
+    return report + _damaged(journal, damage)
 
 
 def settle(
@@ -104,14 +105,11 @@ def _whole(record: Record, outcome: Outcome, why: str) -> Restored:
     return Restored(record.proxy, names, outcome, None, None, why)
 
 
-def _damage(journal: Journal) -> list[Restored]:
-    """Damaged lines, which are kept aside while the journal is made whole."""
-    damage = journal.damage()
+def _damaged(journal: Journal, damage: list[Damage]) -> list[Restored]:
+    """Damaged lines; the journal is made whole and the damaged one kept aside."""
     if not damage:
         return []
     journal.compact()
     aside = ", ".join(str(path) for path in journal.aside())
-    return [
-        Restored("journal", "", Outcome.DAMAGED, None, None, f"{line} (kept as {aside})")
-        for line in damage
-    ]
+    told = [f"{line} (kept as {aside})" for line in damage]
+    return [Restored("journal", "", Outcome.DAMAGED, None, None, why) for why in told]

@@ -7,10 +7,12 @@ from fractions import Fraction
 
 from mlproxy.knob import Value
 from mlproxy.mode import Mode
+from mlproxy.objective import Objective
 from mlproxy.policy import Policy
+from mlproxy.reading import Progress, reading, weighed
 from mlproxy.recommendation import Recommendation
 from mlproxy.slots import Arm, Pairing, Slot, SlotPlan, make_plan
-from mlproxy.trial import Judged, Measure, TrialState, judge
+from mlproxy.trial import Judged, Measure, TrialState, drifted, judge
 
 NS = 1_000_000_000
 
@@ -29,6 +31,7 @@ class Ruling:
     recommendation: Recommendation
     treated: dict[str, Value]
     policy: Policy
+    objective: Objective
     state: TrialState
     plan: SlotPlan | None
     measurable: bool
@@ -36,7 +39,7 @@ class Ruling:
     started_ns: int
     pairing: Pairing = field(default_factory=Pairing)
     _index: int = 0
-    _counted_from: tuple[int, float] | None = None
+    _counted_from: tuple[int, Progress] | None = None
 
     @property
     def share(self) -> Fraction:
@@ -77,7 +80,15 @@ class Ruling:
         """True when nothing confirmed it for a whole lease."""
         return now_ns >= self.lease_until_ns
 
-    def account(self, now_ns: int, progress: float | None) -> Judged | None:
+    def drift(self, now_ns: int) -> None:
+        """The workload changed, or a pair looks bad: more baseline until it is clear."""
+        share = self.share
+        self.state = drifted(self.state)
+        if self.plan is not None and self.state.share != share:
+            self._new_plan(now_ns)
+            self._index = 0
+
+    def account(self, now_ns: int, progress: Progress | None) -> Judged | None:
         """Take the progress of now in; at a slot's end, what the trial says of its pair."""
         end_ns, washout_ns = self.slot_end_ns, self.washout_end_ns
         if end_ns is None or washout_ns is None or self.plan is None:
@@ -92,25 +103,33 @@ class Ruling:
         self._counted_from = None
         return judged
 
-    def _close(self, now_ns: int, progress: float | None) -> Judged | None:
+    def _close(self, now_ns: int, progress: Progress | None) -> Judged | None:
         slot = self.slot
         if slot is None or not self.measurable:
             return None
         pair = self.pairing.add(slot, self._measure(now_ns, progress))
         if pair is None:
-            return None
-        judged = judge(self.state, pair, self.policy.mode)
+            return self._suspect(now_ns)
+        judged = judge(self.state, weighed(pair, self.objective), self.policy.mode)
         share = self.state.share
         self.state = judged.state
         if judged.event is not None and self.state.share != share:
             self._new_plan(now_ns)
         return judged
 
-    def _measure(self, now_ns: int, progress: float | None) -> Measure | None:
+    def _suspect(self, now_ns: int) -> None:
+        """A pair that looks bad waits for its neighbour: let that come soon."""
+        share = self.state.share
+        if self.pairing.suspect:
+            self.state = drifted(self.state)
+        if self.state.share != share:
+            self._new_plan(now_ns)
+
+    def _measure(self, now_ns: int, progress: Progress | None) -> Measure | None:
         if self._counted_from is None or progress is None:
             return None
         since_ns, before = self._counted_from
-        return Measure(max(round(progress - before), 0), now_ns - since_ns)
+        return reading(before, progress, now_ns - since_ns)
 
     def _new_plan(self, now_ns: int) -> None:
         assert self.plan is not None
@@ -124,6 +143,7 @@ def open_ruling(
     recommendation: Recommendation,
     treated: dict[str, Value],
     policy: Policy,
+    objective: Objective,
     state: TrialState,
     settle_s: float,
     resolution_s: float | None,
@@ -144,4 +164,6 @@ def open_ruling(
         plan = make_plan(state.share, policy.trial.seed, fixed, settling_s, resolution_s or 0.0)
     lease_ns = now_ns + round(policy.lease_s * NS)
     measurable = resolution_s is not None
-    return Ruling(recommendation, treated, policy, state, plan, measurable, lease_ns, now_ns)
+    return Ruling(
+        recommendation, treated, policy, objective, state, plan, measurable, lease_ns, now_ns
+    )

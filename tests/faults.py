@@ -137,10 +137,10 @@ class FakeKernel(Disk):
         depth = max(_integer(text), 4)
         if depth > 1024:
             raise OSError(errno.EINVAL, "too deep")
-        now = values(self.root)
-        if depth == now["nr_requests"]:
+        shown, bare = ((self.root / path).read_text() for path in (NR_REQUESTS, SCHEDULER))
+        if depth == parse_value(shown):
             return
-        tags = "tags" if now["scheduler"] == "none" else "sched_tags"
+        tags = "tags" if parse_value(bare) == "none" else "sched_tags"
         put(self.root, NR_REQUESTS, str(depth))
         put(self.root, f"{DEBUG}/{tags}", f"bitmap_tags:\ndepth={depth}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mlproxy.adapter import Adapter, Missing, ObjectFiles
 from mlproxy.features import FeatureSchema
@@ -68,7 +68,7 @@ class IoschedAdapter(Adapter):
         metric="reads_s",
         unit="1/s",
         what="reads completed: for a reader that waits, the inverse of its latency",
-        guards=(Guard("writes_s", 0.85, "writes completed beside the reader"),),
+        guards=(Guard("writes_s", 0.85, "writes completed beside the reader", "disk.write_ios"),),
         stock_progress="disk.read_ios",
     )
     facts = {"rotational": "queue/rotational"}
@@ -94,6 +94,15 @@ class IoschedAdapter(Adapter):
         if features.read_wait_ms is not None:
             seen += f", a read takes {features.read_wait_ms:.1f} ms"
         return seen
+
+    def sweep(self) -> Sequence[Setting]:
+        """Depths without a scheduler, and each scheduler at its own depth."""
+        bare = [{"scheduler": "none", "nr_requests": depth} for depth in (8, 16, 32, 64, 128)]
+        return [
+            *bare,
+            {"scheduler": "mq-deadline", "nr_requests": 32},
+            *({"scheduler": name, "nr_requests": 256} for name in ("mq-deadline", "kyber", "bfq")),
+        ]
 
     def effective(self, files: ObjectFiles, knob: str) -> Value | None:
         """nr_requests from debugfs, where it can be read: sysfs lies under `none`."""

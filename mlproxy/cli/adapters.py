@@ -16,7 +16,7 @@ from mlproxy.cli.view_adapters import show_adapters
 from mlproxy.errors import ConfigError, ModelError
 from mlproxy.registry import load_registry
 
-adapters_app = typer.Typer(help="List the installed adapters, or start a new one.")
+adapters_app = typer.Typer()
 
 Name = Annotated[str, typer.Argument(help="Of the new adapter: small letters, digits, _.")]
 Folder = Annotated[
@@ -41,7 +41,7 @@ Maximum = Annotated[
 
 @adapters_app.callback(invoke_without_command=True)
 def adapters(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the installed adapters with their knobs and models, and why one is broken.
+    """List the installed adapters with their models, and why one is broken; or start one.
 
     Example: mlproxy adapters
     """

@@ -9,20 +9,22 @@ from pathlib import Path
 
 from mlproxy.actuator import Actuator
 from mlproxy.cli.console import note
-from mlproxy.cli.options import LIVE
 from mlproxy.cli.session import Session
 from mlproxy.cli.signals import undisturbed
-from mlproxy.controller import Controller, Meter
+from mlproxy.controller import Controller
 from mlproxy.disk import Disk
 from mlproxy.journal import Journal
 from mlproxy.judgement import Judgement
 from mlproxy.ledger import Ledger
 from mlproxy.loop import Agent
 from mlproxy.mode import Mode
+from mlproxy.objective import Objective
 from mlproxy.outcomes import Outcomes
 from mlproxy.policy_objective import ObjectiveSource
 from mlproxy.progress import ProgressSource, SampleProgress, open_progress
+from mlproxy.reading import Progress
 from mlproxy.seat import Seat, build_seats
+from mlproxy.snapshot import Sample
 from mlproxy.trust import TrustStore
 
 TRUST = "trust.json"
@@ -33,14 +35,15 @@ class Gauge:
     """The progress source of one seat."""
 
     source: ProgressSource
+    objective: Objective
 
-    @property
-    def meter(self) -> Meter:
+    def meter(self, sample: Sample) -> Progress | None:
         """Reads it at a sample: from the sample itself where it is a counter of the proxy."""
-        source = self.source
-        if isinstance(source, SampleProgress):
-            return lambda sample: sample.values.get(source.attribute)
-        return lambda sample: source.read()
+        if isinstance(self.source, SampleProgress):
+            primary = sample.values.get(self.source.attribute)
+        else:
+            primary = self.source.read()
+        return None if primary is None else self.objective.totals(primary, sample.values)
 
 
 @contextmanager
@@ -62,12 +65,12 @@ def built_agent(
         return
     Disk().ensure_folder(state)
     journal = Journal(state)
-    actuator = Actuator(LIVE, journal)
+    actuator = Actuator(session.tree.root, journal)
     gauges: dict[str, Gauge] = {}
     try:
         _hold(actuator, seats)
         gauges = _gauges(session, seats)
-        ledger = Ledger(state, LIVE)
+        ledger = Ledger(state, session.tree.root)
         ledger.outcomes = outcomes or ledger.outcomes
         agent = _agent(session, state, seats, gauges, actuator, ledger)
         with _closing(agent):
@@ -124,7 +127,7 @@ def _gauges(session: Session, seats: Sequence[Seat]) -> dict[str, Gauge]:
         else:
             source = shared[named]
         if source is not None:
-            found[seat.proxy.id] = Gauge(source)
+            found[seat.proxy.id] = Gauge(source, seat.adapter.objective)
     return found
 
 

@@ -132,7 +132,7 @@ def show_explain(console: Console, report: ExplainReport) -> None:
         "when": _when(report.time_s),
         "proxy": f"{report.proxy} (adapter {report.adapter}), baseline {text(report.baseline)}",
         "why": report.why,
-        "expected": gain_text(report.predicted_gain, report.predicted_lower),
+        "expected": _expected(report),
         "measured": report.measured,
         "verdict": f"{report.verdict} ({report.rule}): {report.reason}",
         "model": report.model,
@@ -149,7 +149,9 @@ def _show_tables(console: Console, report: ExplainReport) -> None:
     features = table("feature", "value", title="Seen")
     for name, value in report.features.items():
         features.add_row(name, "missing" if value is None else f"{value:.4g}")
-    candidates = table("knob", "candidate", "predicted gain", title="Expected of each candidate")
+    candidates = table(
+        "knob", "candidate", "predicted gain (at least)", title="Expected of each candidate"
+    )
     for each in report.candidates:
         candidates.add_row(each.knob, str(each.value), gain_text(each.gain, each.lower))
     events = table("when", "", "", title="Since then")
@@ -162,3 +164,10 @@ def _show_tables(console: Console, report: ExplainReport) -> None:
 
 def _when(time_s: float) -> str:
     return datetime.fromtimestamp(time_s).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def _expected(report: ExplainReport) -> str:
+    if report.predicted_gain is None or report.predicted_lower is None:
+        return "-"
+    gain, least = format_gain(report.predicted_gain), format_gain(report.predicted_lower)
+    return f"{gain}, at least {least}"

@@ -27,9 +27,8 @@ def show_apply(console: Console, report: ApplyReport) -> None:
 
 
 def _table(findings: Iterable[FoundChange]) -> object:
-    found = table(
-        "device", "adapter", "knob", "current", "proposed", "predicted gain", "verdict", "reason"
-    )
+    gain = "predicted gain\n(at least)"
+    found = table("device", "adapter", "knob", "current", "proposed", gain, "verdict", "reason")
     for each in findings:
         verdict = f"{each.verdict} ({each.rule})" if each.rule else "no recommendation"
         found.add_row(

@@ -18,10 +18,10 @@ def text(value: object) -> str:
 
 
 def gain_text(gain: float | None, lower: float | None) -> str:
-    """ "+41.0 %, at least +12.0 %"."""
+    """ "+41.0 % (+12.0 %)": the gain and its lower bound."""
     if gain is None:
         return UNKNOWN
-    least = "" if lower is None else f", at least {format_gain(lower)}"
+    least = "" if lower is None else f" ({format_gain(lower)})"
     return f"{format_gain(gain)}{least}"
 
 

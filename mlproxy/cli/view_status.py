@@ -83,7 +83,7 @@ def _untested_table(knobs: Iterable[KnobStatus]) -> Table:
         "baseline",
         "now",
         "mode",
-        "predicted gain",
+        "predicted gain\n(at least)",
         "verdict in",
         "reason",
     )

@@ -16,7 +16,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -182,6 +182,7 @@ class Campaign:
     results: Results
     measure: Measure
     observe: fio.Observe | None
+    facts: Mapping[str, float]
     versions: dict[str, str]
 
     def run(self, row: Row) -> None:
@@ -213,6 +214,7 @@ class Campaign:
             "repeat": row.repeat,
             "runtime_s": row.runtime_s,
             "effective": effective,
+            "facts": dict(self.facts),
             "result": result.as_json(),
             "windows": result.windows,
             "started_ns": started_ns,
@@ -226,6 +228,7 @@ def run_rows(
     path: Path,
     *,
     observe: fio.Observe | None = None,
+    facts: Mapping[str, float] | None = None,
     measure: Measure = fio.run,
     root: Path = Path("/"),
     lock: Path = LOCK_PATH,
@@ -233,7 +236,8 @@ def run_rows(
 ) -> int:
     """Run the rows that `path` does not hold yet, in order; returns how many were run.
 
-    Every row is shielded from its neighbours: knobs assigned and read back, caches dropped.
+    `facts` of the device are written into each row. Every row is shielded from its
+    neighbours: knobs assigned and read back, caches dropped.
     All knobs are back at their baseline when this returns or raises, SIGTERM included.
     Busy when another lab is at work; LabError or WriteRefused end the run, and the next call
     goes on where this one stopped.
@@ -244,7 +248,7 @@ def run_rows(
         done = {row["id"] for row in results.load()}
         due = [row for row in rows if row.id(bed.profile.name) not in done]
         knobs = KnobState({row.arm for row in rows}, bed.disk, bed.devno, root)
-        campaign = Campaign(bed, knobs, results, measure, observe, versions())
+        campaign = Campaign(bed, knobs, results, measure, observe, facts or {}, versions())
         try:
             _run_due(due, campaign, quiet)
         finally:

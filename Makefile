@@ -1,0 +1,84 @@
+# mlproxy: the two commands of the README are `make run` and `make test`.
+
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+PROFILES ?= ssd-dilated disk-seek
+ADAPTERS := readahead iosched
+# What `make test` hands to pytest, e.g. PYTEST="-k gate".
+PYTEST  ?=
+# What is measured by `make bench`: one name each of `python -m mlproxy.lab.bench --list`.
+BENCHES ?= all
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format models record train bench bench-quick demo lock dist clean
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.ready  ## make .venv and show what mlproxy would change on this machine
+	@$(BIN)/mlproxy apply --dry-run
+
+test: $(VENV)/.ready  ## run the tests; as root also those on the test bed
+	@$(BIN)/python -m pytest -q $(PYTEST)
+
+lint: $(VENV)/.ready  ## ruff and mypy --strict
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/mypy --strict
+
+format: $(VENV)/.ready  ## let ruff repair what it can
+	@$(BIN)/ruff check -q --fix .
+	@$(BIN)/ruff format -q .
+
+demo: $(VENV)/.ready  ## the agent at work on a test device, about 60 s (root)
+	@$(BIN)/mlproxy demo
+
+bench: $(VENV)/.ready  ## measure the numbers of docs/performance.md in full (root, hours)
+	@for name in $(BENCHES); do $(BIN)/python -m mlproxy.lab.bench $$name || exit; done
+
+bench-quick: $(VENV)/.ready  ## the same code on a small scale (root, minutes)
+	@for name in $(BENCHES); do $(BIN)/python -m mlproxy.lab.bench $$name --quick || exit; done
+
+models: record train  ## record rows anew and make the shipped models from them (root, hours)
+
+record: $(ADAPTERS:%=training/%.jsonl.gz.new)
+	@for name in $(ADAPTERS); do mv training/$$name.jsonl.gz.new training/$$name.jsonl.gz; done
+
+train: $(ADAPTERS:%=train-%)  ## make the shipped models again from the rows in training/
+
+training/%.jsonl.gz.new: $(VENV)/.ready
+	@mkdir -p data training
+	@$(BIN)/mlproxy record $* $(PROFILES:%=--profile %) -o data/$*.jsonl
+	@gzip -9nc data/$*.jsonl >$@
+	@rm data/$*.jsonl
+
+.PHONY: $(ADAPTERS:%=train-%)
+$(ADAPTERS:%=train-%): train-%: $(VENV)/.ready
+	@$(BIN)/mlproxy train $* training/$*.jsonl.gz -o adapters/mlproxy_$*/model
+
+# The lock comes first and alone, so that nothing is installed that it does not name.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "mlproxy needs Python 3.11 or later; name one with: make PYTHON=python3.11 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (once, about a minute)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
+	  --require-hashes --only-binary :all: --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input \
+	  --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock:  ## choose new versions for requirements.lock (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-emit-index-url --no-annotate --no-header --extra dev --extra build \
+	  pyproject.toml --output-file requirements.lock
+
+dist: $(VENV)/.ready  ## build the wheel and the source archive
+	@$(BIN)/python -m hatchling build -t sdist -t wheel
+
+clean:  ## remove what the other targets made, but not recorded rows
+	@rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

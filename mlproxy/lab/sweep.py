@@ -1,0 +1,62 @@
+"""A sweep: every workload at every setting of an adapter's knobs, on modelled devices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlproxy.adapter import Adapter
+from mlproxy.errors import LabError
+from mlproxy.knob import Setting
+from mlproxy.lab.arm import Arm, arm
+from mlproxy.lab.fio import lay_out
+from mlproxy.lab.observer import Observer
+from mlproxy.lab.profile import Profile
+from mlproxy.lab.runner import declare, run_rows
+from mlproxy.lab.testbed import TestBed
+from mlproxy.lab.variants import IOSCHED_VARIANTS, READAHEAD_VARIANTS
+from mlproxy.lab.workload import IOSCHED_TRAINING, TRAINING, Workload
+
+RUNTIME_S, RAMP_S = 2.05, 0.6
+QUICK = 4
+"""A quick sweep takes every fourth workload."""
+
+
+def sweep(
+    adapter: Adapter, profiles: Sequence[Profile], path: Path, repeats: int, quick: bool = False
+) -> int:
+    """Record rows to train on into `path`; an interrupted sweep goes on where it stopped.
+
+    Returns how many rows were run. Raises: LabError, NotPermitted, Busy.
+    """
+    workloads = workloads_of(adapter)[:: QUICK if quick else 1]
+    arms = [setting_arm(adapter, setting) for setting in adapter.sweep()]
+    if not arms:
+        raise LabError(f"adapter {adapter.name} declares no settings to sweep")
+    rows = declare(workloads, arms, repeats, runtime_s=RUNTIME_S, ramp_s=RAMP_S)
+    done = 0
+    for profile in profiles:
+        with TestBed(profile) as bed:
+            lay_out(bed, workloads)
+            observer = Observer(bed, adapter)
+            try:
+                facts = observer.proxy.facts
+                done += run_rows(rows, bed, path, observe=observer.windows, facts=facts)
+            finally:
+                observer.close()
+    return done
+
+
+def workloads_of(adapter: Adapter) -> tuple[Workload, ...]:
+    """Buffered readers for what lies above a file system, queues of requests for a disk."""
+    if adapter.subject == "disk":
+        return IOSCHED_TRAINING + IOSCHED_VARIANTS
+    return TRAINING + READAHEAD_VARIANTS
+
+
+def setting_arm(adapter: Adapter, setting: Setting) -> Arm:
+    """A setting as the row runner takes it: values by path."""
+    folder = {"bdi": "sys/class/bdi/{devno}/", "disk": "sys/block/{disk}/", "host": ""}
+    start = folder[adapter.subject]
+    values = {f"{start}{adapter.knob(name).path}": value for name, value in setting.items()}
+    return arm(",".join(f"{name}={value}" for name, value in setting.items()), values)
