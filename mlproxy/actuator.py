@@ -158,10 +158,9 @@ class Actuator:
 
     def _take_over(self, record: Record) -> Record:
         """Go on with values that were kept; what was changed since is a new baseline."""
-        for name, knob in record.knobs.items():
-            found = self._files.read(knob.path)
-            if found not in knob.ours | knob.resets | {knob.baseline}:
-                self.journal.rebase(record.id, name, found)
+        theirs = Restorer(record, self.journal, self._files, None).theirs()
+        for name, found in theirs.items():
+            self.journal.rebase(record.id, name, found)
         self.journal.keep(record.id, False)
         self.journal.use(record.id)
         return self.journal.record(record.id)

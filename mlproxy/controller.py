@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlproxy.adapter import Missing
 from mlproxy.decide import Answer, Question
-from mlproxy.evidence import Evidence
-from mlproxy.features import FeatureSchema
 from mlproxy.knob import Knob, Value
 from mlproxy.look import (
     DOUBT_AGAIN_S,
@@ -24,14 +21,15 @@ from mlproxy.look import (
     is_blind,
 )
 from mlproxy.mode import Mode
-from mlproxy.pressure import Pressure, pressure_of
 from mlproxy.reading import Progress
 from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import NS, Ruling
 from mlproxy.seat import Seat
-from mlproxy.snapshot import Sample, Window
+from mlproxy.slots import Arm
+from mlproxy.snapshot import Sample
 from mlproxy.trial import Judged
 from mlproxy.verdict import Verdict
+from mlproxy.watch import Sight, Watch
 
 CONFIRM = 2
 """Windows of one phase before anything is decided: the first may straddle two phases."""
@@ -66,64 +64,53 @@ class Controller:
         self.ruling: Ruling | None = None
         self.look: Look | None = None
         self.verdict = Verdict("hold", "start", "nothing was seen yet")
-        self.pressure = Pressure(None, None)
+        self.watch = Watch(seat, now_ns)
         self.stood_down = ""
         self.changed_ns: int | None = None
-        self.phase_ns = now_ns
         self.due_ns = now_ns
         self.looks = 0
         self.look_ns = 0
         self._looked_ns: int | None = None
-        self._evidence = {"treated": Evidence(), "baseline": Evidence()}
-        self.seen_ns = now_ns
-        self._start: Sample | None = None
-        self._settled_ns = now_ns
-        self._fresh = False
+        self._informed_ns: int | None = None
+        self._back: dict[str, Value] | None = None
+        self._refused = False
 
     @property
-    def arm(self) -> str:
-        """Whose value is in force now."""
-        return self.ruling.arm if self.ruling else "baseline"
+    def arm(self) -> Arm:
+        """Whose value is in force now; a look counts as the baseline's."""
+        return self.ruling.arm if self.ruling and self.look is None else "baseline"
 
     @property
     def blind(self) -> bool:
         """True when the features at the setting in force do not tell workloads apart."""
-        return is_blind(self.seat, self.setting, self._current.features)
-
-    @property
-    def _current(self) -> Evidence:
-        """Evidence of the arm in force; a look has the baseline's, cleared, for itself."""
-        return self._evidence[self.arm if self.look is None else "baseline"]
+        return is_blind(self.seat, self.setting, self.watch.evidence(self.arm).features)
 
     def observe(self, sample: Sample, now_ns: int) -> Judged | None:
         """Take a sample in: windows, evidence, slots. Returns what a finished pair says."""
-        if now_ns < self._settled_ns:
+        if now_ns < self.watch.settled_ns:
             return None
-        if self._start is None:
-            self._start = sample
-        window = Window(self._start, sample)
-        if window.elapsed_s >= 0.9 * self._window_s():
-            self._start = sample
-            self._see(window, now_ns)
+        sight = self.watch.take(sample, self.setting, self.arm, self._window_s(), now_ns)
+        if sight is not None:
+            self._respond(sight, now_ns)
         if self.ruling is None or self.look is not None:
             return None
         return self.ruling.account(now_ns, self.meter(sample) if self.meter else None)
 
     def question(self, now_ns: int) -> Question | None:
         """What to ask the model now; None while there is not enough to go by."""
-        evidence = self._current
-        features = evidence.features
-        if not self._fresh or features is None or self.seat.model is None or self.blind:
+        if self.seat.model is None or self.seat.lacks:
             return None
-        if len(evidence) < CONFIRM:
+        evidence = self.watch.unasked(CONFIRM)
+        if evidence is None or evidence.features is None:
             return None
-        self._fresh = False
+        if is_blind(self.seat, evidence.setting, evidence.features):
+            return None
         held = self._held()
         return Question(
             proxy=self.seat.proxy,
-            features=features,
+            features=evidence.features,
             vector=evidence.mean(),
-            current=self.setting,
+            current=evidence.setting,
             held=held,
             baseline=self.seat.baseline,
             options=self.seat.options(held),
@@ -133,6 +120,7 @@ class Controller:
     def conclude(self, verdict: Verdict, now_ns: int) -> None:
         """The gate has spoken: renew what rules, or let it lapse; a look is over."""
         self.verdict = verdict
+        self._refused = verdict.action == "refuse"
         if self.ruling is not None and verdict.action == "hold":
             self.ruling.renew(now_ns)
         if self.look is not None:
@@ -140,31 +128,20 @@ class Controller:
 
     def doubt(self, answer: Answer, verdict: Verdict, now_ns: int) -> None:
         """Where much may be gained but nothing is sure, look once from where more shows."""
-        sure = verdict.rule not in ("no-change", "min-gain") or verdict.action == "apply"
         last_ns = self._looked_ns
-        known = last_ns is not None and last_ns > self.phase_ns
-        soon = known and last_ns is not None and now_ns - last_ns < DOUBT_AGAIN_S * NS
-        if sure or soon or self.look is not None or self._observes:
+        known = last_ns is not None and last_ns > self.watch.phase_ns
+        if known and last_ns is not None and now_ns - last_ns < DOUBT_AGAIN_S * NS:
             return
         knob = doubtful_knob(self.seat, self.setting, answer)
-        if knob is not None:
+        if knob is not None and verdict.rule in ("no-change", "min-gain"):
             self._begin_look(knob, now_ns)
-
-    @property
-    def _observes(self) -> bool:
-        """True when nothing may be written, not even for a look."""
-        return self.seat.policy.mode is Mode.EMERGENCY or bool(self.stood_down)
-
-    def _begin_look(self, knob: Knob, now_ns: int) -> None:
-        assert knob.look is not None
-        self.look = Look(knob, knob.look, self._held(), now_ns)
-        self.looks += 1
-        self._forget()
 
     def rule(self, ruling: Ruling | None) -> None:
         """A recommendation rules from now on, or none does."""
         self.ruling = ruling
-        self._forget()
+        if ruling is not None:
+            self.changed_ns = ruling.started_ns
+        self.watch.forget()
 
     def stand_down(self, reason: str) -> None:
         """The knobs are somebody else's: touch nothing any more."""
@@ -175,6 +152,8 @@ class Controller:
         if self.stood_down:
             return None
         goal, why = self._goal(now_ns, paused)
+        if goal == self._back:
+            why = "look"
         for knob in self.seat.adapter.knobs:
             value = goal.get(knob.name)
             if value is not None and self.setting.get(knob.name) != value:
@@ -190,14 +169,16 @@ class Controller:
             settle_s = min(settle_s, slots.washout_s)
         elif change.why != "look":
             self.changed_ns = now_ns
-        self._settled_ns = now_ns + round(settle_s * NS)
-        self._start = None
+        self.watch.settle(now_ns + round(settle_s * NS))
+        self._back = None
+        if self.ruling is not None and change.why == "gain":
+            self.ruling.renew(self.watch.settled_ns)
 
     def schedule(self, now_ns: int) -> None:
         """Set when to be asked next: a settling, window or slot that ends."""
         moments = [now_ns + round(self._window_s() * NS)]
-        if now_ns < self._settled_ns:
-            moments = [self._settled_ns]
+        if now_ns < self.watch.settled_ns:
+            moments = [self.watch.settled_ns]
         if self.ruling is not None and self.look is None:
             for moment in (self.ruling.washout_end_ns, self.ruling.slot_end_ns):
                 if moment is not None and moment > now_ns:
@@ -224,80 +205,64 @@ class Controller:
         """The setting that a decision competes with: what rules, not the slot's other arm."""
         if self.look is not None:
             return dict(self.look.held)
-        held = dict(self.seat.baseline)
-        if self.ruling is not None:
-            held.update(self.ruling.treated)
-        return held
+        return dict(self.seat.baseline) | (self.ruling.treated if self.ruling else {})
 
     def _window_s(self) -> float:
         interval_s = self.seat.policy.interval_s
         short = self.look is not None or (self.ruling is not None and self.ruling.plan is not None)
         return max(interval_s / 2, min(interval_s, SHORTEST_WINDOW_S)) if short else interval_s
 
-    def _see(self, window: Window, now_ns: int) -> None:
-        self.pressure = pressure_of(window)
-        idle = self.seat.adapter.idle(window)
-        if idle is None:
-            try:
-                features = self.seat.adapter.features(window, self.seat.proxy, self.setting)
-            except Missing as missing:
-                idle = f"missing: {missing}"
-            else:
-                self._learn(features, now_ns)
-        if idle is not None:
-            self._rest(idle, now_ns)
-
-    def _learn(self, features: FeatureSchema, now_ns: int) -> None:
-        domain = self.seat.model.domain if self.seat.model else None
-        shifted = self._current.add(features, self.setting, domain)
-        self._fresh, self.seen_ns = True, now_ns
-        if shifted:
-            self.phase_ns = now_ns
-            if self.ruling is not None and self.ruling.plan is not None:
-                self.ruling.drift(now_ns)
+    def _respond(self, sight: Sight, now_ns: int) -> None:
+        """What follows from a window at once, before any model is asked."""
+        idle = sight.features is None
+        if idle and (self.ruling is None or self.verdict.action != "apply"):
+            self.verdict = Verdict("hold", "idle", sight.nothing)
+        if sight.shifted and self.ruling is not None:
+            self.ruling.drift(now_ns)
         if self.look is not None:
-            self._count_look_window(now_ns, MOST_WINDOWS)
-        elif self.blind:
-            self._consider_look(shifted, now_ns)
+            self.look.windows += 1
+            if self.look.windows > (IDLE_WINDOWS if idle else MOST_WINDOWS):
+                self._end_look(now_ns)
+        elif not idle and self.blind:
+            self._consider_look(sight.shifted, now_ns)
+        elif not idle:
+            self._informed_ns = now_ns
 
     def _consider_look(self, shifted: bool, now_ns: int) -> None:
         """At a blind value: look at once if nothing is known or something moved, else when
         it is due; meanwhile what rules goes on."""
-        if self.ruling is not None:
+        if self.ruling is not None and not self._refused:
             self.ruling.renew(now_ns)
         every_ns = round(self.seat.policy.look.every_s * NS)
-        last_ns = self._looked_ns
-        knob = blind_knob(self.seat, self.setting)
         wait_ns = every_ns // 3 if shifted else every_ns
+        told = (self._looked_ns, self._informed_ns)
+        last_ns = max((moment for moment in told if moment is not None), default=None)
+        if self.ruling is not None and self.ruling.plan is not None:
+            wait_ns = max(wait_ns, round(2 * self.ruling.plan.slot_s * NS))  # slots must end too
         early = last_ns is not None and now_ns - last_ns < wait_ns
-        if knob is not None and not early and not self._observes:
+        knob = blind_knob(self.seat, self.setting)
+        if knob is not None and not early:
             self._begin_look(knob, now_ns)
 
-    def _count_look_window(self, now_ns: int, most: int) -> None:
-        assert self.look is not None
-        self.look.windows += 1
-        if self.look.windows > most:
-            self._end_look(now_ns)
+    def _begin_look(self, knob: Knob, now_ns: int) -> None:
+        """Unless nothing may be written, not even for a look."""
+        rules = self.seat.policy
+        observes = Mode.EMERGENCY in (rules.mode, rules.start) or self.stood_down
+        if self.seat.lacks or knob.look is None or self.look is not None or observes:
+            return
+        self.look = Look(knob, knob.look, self._held(), now_ns)
+        if self.ruling is not None:
+            self.ruling.interrupt()
+        self.watch.forget()
 
     def _end_look(self, now_ns: int) -> None:
         assert self.look is not None
+        self.looks += 1
         self.look_ns += now_ns - self.look.started_ns
-        self._looked_ns, self.look = now_ns, None
-        self._forget()
-
-    def _rest(self, idle: str, now_ns: int) -> None:
-        """Nothing to learn from: no evidence, no renewal, and no endless look."""
-        if self.ruling is None or self.verdict.action != "apply":
-            self.verdict = Verdict("hold", "idle", idle)
-        for evidence in self._evidence.values():
-            evidence.clear()
-        if self.look is not None:
-            self._count_look_window(now_ns, IDLE_WINDOWS)
-
-    def _forget(self) -> None:
-        for evidence in self._evidence.values():
-            evidence.clear()
-        self._fresh = False
+        self._looked_ns, self._back, self.look = now_ns, dict(self.look.held), None
+        if self.ruling is not None:
+            self.ruling.resume(now_ns)
+        self.watch.forget()
 
 
 def since_change_s(controller: Controller, now_ns: int) -> float:
@@ -314,4 +279,5 @@ def phase_changed(controller: Controller, recommendation: Recommendation) -> boo
     """
     if controller.look is not None and recommendation.changes:
         return True
-    return controller.changed_ns is not None and controller.phase_ns > controller.changed_ns
+    changed_ns = controller.changed_ns
+    return changed_ns is not None and controller.watch.phase_ns > changed_ns

@@ -124,7 +124,7 @@ def build_dataset(adapter: Adapter, records: Sequence[Record]) -> Dataset:
 def _scores(adapter: Adapter, members: Sequence[Record]) -> tuple[list[Setting], list[float]]:
     """Settings of a group and the score of each; one that cannot be compared is left out."""
     means = means_of(members)
-    reference = next(iter(means.values()))[1]
+    reference = max((mean for _, mean in means.values()), key=len)
     gains = {key: adapter.objective.gain_log(mean, reference) for key, (_, mean) in means.items()}
     known = {key: gain for key, gain in gains.items() if np.isfinite(gain)}
     centre = float(np.mean(list(known.values()))) if known else 0.0

@@ -132,7 +132,11 @@ def _choose(question: Question, options: Sequence[Prediction], min_gain_log: flo
         return held if stays else best
     if held.gain_log >= 0:
         return held
-    back = [option for option in options if option.value == question.baseline[option.knob]]
+    back = [
+        option
+        for option in options
+        if option.value == question.baseline[option.knob] != question.held[option.knob]
+    ]
     return max(back, key=lambda option: option.gain_log, default=held)
 
 

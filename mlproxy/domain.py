@@ -83,8 +83,9 @@ def fit_domain(rows: Array, groups: list[str], seed: int) -> Domain:
     """Domain of training `rows` (n, features); the threshold is the distance of held-out
     windows of the same workloads to the rest, at QUANTILE, and half as much again."""
     compressed = _compress(rows)
-    centre = np.nanmedian(compressed, axis=0)
-    spread = np.nanstd(compressed, axis=0)
+    known = np.where(np.isnan(compressed).all(axis=0), 0.0, compressed)
+    centre = np.nanmedian(known, axis=0)
+    spread = np.nanstd(known, axis=0)
     scale = np.maximum(spread, LEAST_SCALE)
     scaled = np.nan_to_num((compressed - centre) / scale, nan=0.0)
     chosen = _spread_out(groups, np.random.default_rng(seed).permutation(len(scaled)))

@@ -7,7 +7,7 @@ setting or in another phase is never mixed with it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,18 +24,18 @@ class Evidence:
 
     def __init__(self) -> None:
         self._vectors: deque[list[float]] = deque(maxlen=DEPTH)
-        self._setting: Mapping[str, object] = {}
+        self.setting: Setting = {}
         self.features: FeatureSchema | None = None
 
     def add(self, features: FeatureSchema, setting: Setting, domain: Domain | None) -> bool:
         """Take one window in; True when it starts a new phase."""
         vector = features.vector()
-        known = bool(self._vectors) and self._setting == dict(setting)
+        known = bool(self._vectors) and self.setting == dict(setting)
         shifted = known and domain is not None and domain.shift(self.mean(), vector) > 1.0
         if not known or shifted:
             self._vectors.clear()
         self._vectors.append(vector)
-        self._setting = dict(setting)
+        self.setting = dict(setting)
         self.features = features
         return shifted
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mlproxy.controller import Controller, phase_changed, since_change_s
-from mlproxy.decide import Answer, Prediction
-from mlproxy.gate import gate
-from mlproxy.gate_range import clamp_step
+from mlproxy.decide import Answer
 from mlproxy.mode import Mode
 from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import NS, open_ruling
+from mlproxy.step import judge_answer
 from mlproxy.trial import Judged, TrialState
 from mlproxy.trust import Key, Trust, TrustStore, identity_key
 from mlproxy.verdict import History, Verdict
@@ -31,16 +28,8 @@ class Judgement:
         self, controller: Controller, answer: Answer, now_ns: int, paused: str
     ) -> tuple[Recommendation, Verdict]:
         """The verdict on an answer; on a smaller step where the whole one is too large."""
-        rec, policy = answer.recommendation, controller.seat.policy
-        history = self._history(controller, rec, now_ns, paused)
-        verdict = gate(rec, policy, history)
-        if verdict.rule != "max-step":
-            return rec, verdict
-        limit = policy.knobs[rec.knob].max_step
-        assert limit is not None
-        step = clamp_step(rec.current, rec.proposed, limit, history.grid)
-        nearer = _stepped(rec, answer.predictions, step)
-        return (nearer, gate(nearer, policy, history)) if nearer else (rec, verdict)
+        history = self._history(controller, answer.recommendation, now_ns, paused)
+        return judge_answer(answer, controller.seat.policy, history)
 
     def enforce(
         self, controller: Controller, rec: Recommendation, verdict: Verdict, now_ns: int
@@ -55,7 +44,8 @@ class Judgement:
         if not treated:
             controller.rule(None)
             return
-        settle_s = controller.seat.adapter.knob(rec.knob).settle_s
+        adapter = controller.seat.adapter
+        settle_s = max(adapter.knob(name).settle_s for name in treated)
         controller.rule(
             open_ruling(
                 rec,
@@ -107,13 +97,13 @@ class Judgement:
             mode=state.mode,
             paused=paused,
             stood_down=controller.stood_down,
-            window_age_s=max(now_ns - controller.seen_ns, 0) / NS,
+            window_age_s=max(now_ns - controller.watch.seen_ns, 0) / NS,
             kernel=seat.kernel[knob.name],
             adapter=seat.own_range(knob),
             grid=knob.grid,
             trusted=seat.policy.trust == "model" or state.mode > Mode.LEARNING,
-            memory_pressure=controller.pressure.memory,
-            io_pressure=controller.pressure.io,
+            memory_pressure=controller.watch.pressure.memory,
+            io_pressure=controller.watch.pressure.io,
             regressions=self._trust.regressions(identity_key(seat.proxy), rec.knob),
             since_change_s=since_change_s(controller, now_ns),
             phase_changed=phase_changed(controller, rec),
@@ -121,15 +111,3 @@ class Judgement:
 
     def _key(self, controller: Controller, rec: Recommendation) -> Key:
         return Key(identity_key(controller.seat.proxy), rec.model, rec.knob, rec.direction)
-
-
-def _stepped(
-    rec: Recommendation, predictions: tuple[Prediction, ...], step: object
-) -> Recommendation | None:
-    """The recommendation of a nearer candidate; None where there is none."""
-    for option in predictions:
-        if option.knob == rec.knob and option.value == step and step != rec.current:
-            return replace(
-                rec, proposed=option.value, gain_log=option.gain_log, lower_log=option.lower_log
-            )
-    return None

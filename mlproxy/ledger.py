@@ -161,9 +161,10 @@ class Ledger:
         own = ruling if ruling and knob in ruling.treated else None
         rec = own.recommendation if own else None
         tried, word = self._tried.get(seat.proxy.id, (None, ""))
-        state = own.state if own else tried.state if tried else None
+        known = own or (tried if tried and knob in tried.treated else None)
+        state = known.state if known else None
         gain = state.gain if state else None
-        if own is not None and gain is None:
+        if gain is None:
             word = "untested"
         return KnobStatus(
             proxy=seat.proxy.id,

@@ -25,6 +25,9 @@ from mlproxy.tree import Tree
 PAUSE = "pause"
 """A file of this name in the state folder is the kill switch."""
 
+PATROL_S = 1.0
+"""Longest time until a pause or a stop is heeded, however long the policies' intervals."""
+
 
 class Agent:
     """Observes, decides, applies and measures until it is stopped.
@@ -57,13 +60,16 @@ class Agent:
         while not self._stopped and self._tree.now_ns() < end_ns:
             self.tick()
             due_ns = min((c.due_ns for c in self.controllers), default=end_ns)
-            self._tree.wait((min(due_ns, end_ns) - self._tree.now_ns()) / NS)
+            left_s = (min(due_ns, end_ns) - self._tree.now_ns()) / NS
+            self._tree.wait(min(left_s, PATROL_S))
 
     def tick(self) -> None:
         """One round over the controllers that are due."""
         now_ns = self._tree.now_ns()
         paused = self._paused()
-        due = [c for c in self.controllers if c.due_ns <= now_ns]
+        due = [c for c in self.controllers if c.due_ns <= now_ns or paused]
+        if not due:
+            return
         samples = self._transport.sample([c.seat.proxy for c in due])
         for controller in due:
             self._observe(controller, samples, now_ns)
@@ -83,6 +89,8 @@ class Agent:
         for controller in self.controllers:
             proxy = controller.seat.proxy
             if controller.seat.policy.on_exit == "keep" and not controller.stood_down:
+                controller.look = None  # what a look tried is not what is kept
+                self._act(controller, self._tree.now_ns(), bool(self._paused()))
                 self._actuator.keep(proxy)
             else:
                 self._ledger.restored(self._actuator.restore(proxy, "exit"))
@@ -92,7 +100,8 @@ class Agent:
     def _observe(self, controller: Controller, samples: Mapping[str, Sample], now_ns: int) -> None:
         sample = samples.get(controller.seat.proxy.id)
         if sample is None:
-            controller.stand_down("its object is gone")
+            if not controller.stood_down:
+                self._stand_down(controller, "its object is gone")
             return
         self._watch_administrator(controller)
         ruling = controller.ruling

@@ -6,8 +6,6 @@ XGBoost is imported when a model is loaded, not before: it costs half a second a
 from __future__ import annotations
 
 import json
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,9 @@ from numpy.typing import NDArray
 from mlproxy.adapter import Adapter
 from mlproxy.columns import Matrix, spread
 from mlproxy.domain import Domain
-from mlproxy.errors import ModelError
+from mlproxy.errors import ModelError, NotPermitted
 from mlproxy.manifest import DOMAIN, MODEL, Manifest, load_manifest
+from mlproxy.owner import require_owned
 
 BUILTIN = "builtin"
 
@@ -84,7 +83,7 @@ def load_model(adapter: Adapter, where: str = BUILTIN) -> Model:
     try:
         booster.load_model(folder / MODEL)
         domain = Domain.from_dict(json.loads((folder / DOMAIN).read_text()))
-    except (xgboost.core.XGBoostError, ValueError, KeyError) as error:
+    except (xgboost.core.XGBoostError, ValueError, KeyError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise ModelError(f"{folder}: not a model that XGBoost can load: {first}") from error
     booster.set_param({"nthread": 1})
@@ -93,9 +92,8 @@ def load_model(adapter: Adapter, where: str = BUILTIN) -> Model:
 
 def check_private(folder: Path) -> None:
     """Refuse a folder, or a file in it, that somebody else may change (promise 8)."""
-    for path in (folder, *sorted(folder.iterdir())):
-        info = path.stat()
-        if info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise ModelError(f"{path}: writable by group or others; run: chmod go-w {path}")
-        if info.st_uid not in (0, os.geteuid()):
-            raise ModelError(f"{path}: owned by uid {info.st_uid}, not by root or you")
+    try:
+        for path in (folder, *sorted(folder.iterdir())):
+            require_owned(path, path.stat())
+    except NotPermitted as error:
+        raise ModelError(str(error)) from error

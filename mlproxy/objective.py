@@ -44,7 +44,8 @@ class Objective:
         return {self.metric: primary} | {k: v for k, v in known.items() if v is not None}
 
     def gain_log(self, metrics: Mapping[str, float], baseline: Mapping[str, float]) -> float:
-        """Log gain of one measurement over another, guards included; NaN if incomparable.
+        """Log gain of one measurement over another, guards included; NaN if incomparable,
+        infinite where only one of them has any of the primary metric.
 
         Without the primary metric in the baseline (no readers, say) the guarded metrics
         are the objective, so that a change that only hurts is seen as a loss.
@@ -53,11 +54,22 @@ class Objective:
         present = [value for value in guarded if value is not None]
         gain = _log_ratio(self.metric, metrics, baseline)
         if gain is None:
-            return min(present) if present else math.nan
+            return self._without_primary(metrics, baseline, present)
         for guard, value in zip(self.guards, guarded, strict=True):
             if value is not None:
                 gain += PENALTY * min(0.0, value - math.log(guard.floor))
+            elif guard.metric in baseline and guard.metric not in metrics:
+                return math.nan
         return gain
+
+    def _without_primary(
+        self, metrics: Mapping[str, float], baseline: Mapping[str, float], guards: list[float]
+    ) -> float:
+        """Starving the primary metric is the worst there is, whatever the guards gained."""
+        had, has = (each.get(self.metric, 0.0) > 0 for each in (baseline, metrics))
+        if had != has:
+            return -math.inf if had else math.inf
+        return min(guards, default=math.nan)
 
 
 def _log_ratio(

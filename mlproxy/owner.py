@@ -15,7 +15,8 @@ def require_owned(path: Path, info: os.stat_result) -> None:
     """Refuse a file, already opened, that others can change or replace.
 
     The file, its directory and the directory a symbolic link really leads to must belong to
-    root or to the caller and be writable by nobody else; a sticky directory (/tmp) will do.
+    root or to the caller (under sudo also to who called it) and be writable by nobody else;
+    a sticky directory (/tmp) will do.
 
     Raises:
         NotPermitted: names the path, what is wrong and the command that repairs it.
@@ -29,7 +30,7 @@ def require_owned(path: Path, info: os.stat_result) -> None:
 
 def _require(path: Path, info: os.stat_result) -> None:
     if info.st_uid not in _trusted():
-        who = "root" if os.geteuid() == 0 else f"root or user {os.geteuid()}"
+        who = " or user ".join(["root", *(str(uid) for uid in sorted(_trusted()) if uid)])
         raise NotPermitted(
             f"{path}: owner: user {info.st_uid} is not allowed: allowed is {who}, because the "
             f"owner could change it (chown {os.geteuid()} {path})"
@@ -44,8 +45,11 @@ def _require(path: Path, info: os.stat_result) -> None:
         )
 
 
-def _trusted() -> tuple[int, int]:
-    return (0, os.geteuid())
+def _trusted() -> set[int]:
+    """Root, the caller, and who became root by sudo, which sudo itself puts in SUDO_UID."""
+    caller = os.environ.get("SUDO_UID", "")
+    asked = {int(caller)} if os.geteuid() == 0 and caller.isdecimal() else set()
+    return {0, os.geteuid()} | asked
 
 
 def _is_private_group(info: os.stat_result) -> bool:

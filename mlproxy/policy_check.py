@@ -15,6 +15,7 @@ from mlproxy.globs import covers, share_a_name
 from mlproxy.knob import Knob
 from mlproxy.policy import KnobPolicy, Match, Policy
 from mlproxy.policy_yaml import dotted, short
+from mlproxy.progress import refusal
 
 Names = Iterable[str]
 """Every name of one proxy, as in `Proxy.names`."""
@@ -52,6 +53,10 @@ def _against(policy: Policy, adapters: Mapping[str, Adapter]) -> Iterator[str]:
             yield from _beyond(policy, own[name], limits)
         else:
             yield _problem(policy, ("knobs", name), f"key {short(name)}", ", ".join(own))
+    if policy.objective is not None:
+        why = refusal(policy.objective, adapter.objective)
+        if why:
+            yield f"{policy.where('objective')}: objective: {why}"
 
 
 def _beyond(policy: Policy, knob: Knob, limits: KnobPolicy) -> Iterator[str]:

@@ -139,7 +139,9 @@ def open_progress(
     """
     if source is None:
         return _stock_progress(objective)
-    _refuse(source, objective)
+    why = refusal(source, objective)
+    if why:
+        raise ConfigError(f"objective {why}")
     if source.file is not None:
         return FileProgress(tree.base / source.file.lstrip("/"))
     if source.cgroup is not None:
@@ -168,11 +170,13 @@ def _stock_progress(objective: Objective) -> SampleProgress | None:
     return SampleProgress(attribute) if attribute else None
 
 
-def _refuse(source: ObjectiveSource, objective: Objective) -> None:
+def refusal(source: ObjectiveSource, objective: Objective) -> str:
+    """Why a signal is no progress for this objective; "" when nothing is known against it."""
     path = posixpath.normpath(source.file or "/")
     metric = source.prometheus.metric if source.prometheus else ""
     for kind in objective.refused:
         signal = SIGNALS.get(kind)
         if signal and (signal.files.search(path) or signal.metrics.search(metric)):
             named = f"prometheus {metric}" if metric else f"file {path}"
-            raise ConfigError(f"objective {named} is refused: {signal.why}")
+            return f"{named} is refused: {signal.why}"
+    return ""

@@ -41,7 +41,7 @@ def weighed(pair: Pair, objective: Objective) -> Pair:
     if not isinstance(treated, Reading) or not isinstance(baseline, Reading):
         return pair
     gain_log = objective.gain_log(treated.rates(), baseline.rates())
-    if not math.isfinite(gain_log):
+    if math.isnan(gain_log):
         return pair
     share = treated.elapsed_ns / baseline.elapsed_ns
     events = round(baseline.events * share * math.exp(min(gain_log, 20.0)))

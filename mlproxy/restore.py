@@ -100,6 +100,11 @@ class Restorer:
         self._if_journal_works(lambda: self._close(report))
         return [line for line in report if self._noteworthy(line)]
 
+    def theirs(self) -> dict[str, Value]:
+        """Knobs that hold what cannot be from us, with what they hold."""
+        found = {name: value for name, value in self._found.items() if value is not None}
+        return {name: value for name, value in found.items() if not self._explained(name)}
+
     def _involved(self) -> list[str]:
         """Knobs that we may have changed, and those that restoring them will disturb."""
         knobs = self._record.knobs

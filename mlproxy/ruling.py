@@ -12,7 +12,7 @@ from mlproxy.policy import Policy
 from mlproxy.reading import Progress, reading, weighed
 from mlproxy.recommendation import Recommendation
 from mlproxy.slots import Arm, Pairing, Slot, SlotPlan, make_plan
-from mlproxy.trial import Judged, Measure, TrialState, drifted, judge
+from mlproxy.trial import Judged, Measure, Result, TrialState, drifted, judge
 
 NS = 1_000_000_000
 
@@ -88,6 +88,15 @@ class Ruling:
             self._new_plan(now_ns)
             self._index = 0
 
+    def interrupt(self) -> None:
+        """Something else is in force for a while: the running slot measures nothing."""
+        self._counted_from = None
+
+    def resume(self, now_ns: int) -> None:
+        """Its own values are in force again: the slot that was interrupted starts anew."""
+        if self.plan is not None:
+            self.started_ns = now_ns - round(self._index * self.plan.slot_s * NS)
+
     def account(self, now_ns: int, progress: Progress | None) -> Judged | None:
         """Take the progress of now in; at a slot's end, what the trial says of its pair."""
         end_ns, washout_ns = self.slot_end_ns, self.washout_end_ns
@@ -109,10 +118,13 @@ class Ruling:
             return None
         pair = self.pairing.add(slot, self._measure(now_ns, progress))
         if pair is None:
-            return self._suspect(now_ns)
+            self._suspect(now_ns)
+            return None
         judged = judge(self.state, weighed(pair, self.objective), self.policy.mode)
         share = self.state.share
         self.state = judged.state
+        if judged.result is Result.WIN:
+            self.renew(now_ns)
         if judged.event is not None and self.state.share != share:
             self._new_plan(now_ns)
         return judged
@@ -136,7 +148,7 @@ class Ruling:
         share = self.state.share
         self.plan = SlotPlan(share, self.plan.seed, self.plan.slot_s, self.plan.washout_s)
         self.pairing.new_plan()
-        self.started_ns, self._index = now_ns, -1
+        self.started_ns, self._index, self._counted_from = now_ns, -1, None
 
 
 def open_ruling(

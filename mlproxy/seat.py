@@ -10,7 +10,7 @@ from mlproxy.errors import ModelError
 from mlproxy.gate_range import Range
 from mlproxy.knob import Knob, Setting, Value
 from mlproxy.model import Model, load_model
-from mlproxy.policy import Policy
+from mlproxy.policy import KnobPolicy, Policy
 from mlproxy.proxy import Proxy
 from mlproxy.registry import Registry
 from mlproxy.transports.base import Transport
@@ -42,12 +42,12 @@ class Seat:
 
     def clamp(self, knob: Knob) -> Range:
         """Intersection of what kernel, adapter and policy allow, for the actuator."""
-        limits = self.policy.knobs[knob.name]
         ranges = self._ranges(knob)
         lows = [each.minimum for each in ranges if each.minimum is not None]
         highs = [each.maximum for each in ranges if each.maximum is not None]
-        words = limits.allow or knob.choices
-        legal = tuple(word for word in words if self.legal(knob, word))
+        legal = tuple(word for word in knob.choices if self.legal(knob, word))
+        if knob.choices and not legal:
+            legal = (str(self.baseline[knob.name]),)  # () would say nothing, and allow anything
         return Range(max(lows, default=None), min(highs, default=None), legal)
 
     def legal(self, knob: Knob, value: Value) -> bool:
@@ -55,7 +55,7 @@ class Seat:
         return all(each.objects(value, "") is None for each in self._ranges(knob))
 
     def _ranges(self, knob: Knob) -> tuple[Range, Range, Range]:
-        limits = self.policy.knobs[knob.name]
+        limits = self.policy.knobs.get(knob.name, KnobPolicy())
         policy = Range(limits.min, limits.max, limits.allow or ())
         return self.kernel.get(knob.name, Range()), self.own_range(knob), policy
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlproxy.adapter import Missing
 from mlproxy.decide import Answer, Question, recommend
 from mlproxy.evidence import Evidence
-from mlproxy.gate import gate
 from mlproxy.mode import Mode
 from mlproxy.pressure import Pressure, pressure_of
 from mlproxy.recommendation import Recommendation
 from mlproxy.seat import Seat
 from mlproxy.snapshot import Sample, Window
+from mlproxy.step import judge_answer
 from mlproxy.transports.base import Transport
 from mlproxy.tree import Tree
 from mlproxy.verdict import History, Verdict
@@ -128,8 +128,8 @@ class Survey:
         if blind:
             return Finding(seat, answer, Verdict("hold", "blind", blind), blind)
         history = survey_history(seat, rec, pressure)
-        verdict = gate(rec, seat.policy, history)
-        return Finding(seat, answer, verdict, verdict.reason)
+        rec, verdict = judge_answer(answer, seat.policy, history)
+        return Finding(seat, replace(answer, recommendation=rec), verdict, verdict.reason)
 
 
 def survey_history(seat: Seat, rec: Recommendation, pressure: Pressure) -> History:

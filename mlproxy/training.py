@@ -116,23 +116,29 @@ def _cross_validate(data: Dataset, optional: Sequence[bool], seed: int) -> HeldO
 
 def _stretch(data: Dataset, held_out: HeldOut) -> dict[str, float]:
     """How many times the predicted spread the lower bound of a gain must lie below its
-    median to hold at each confidence, on windows of groups never seen that are within the
-    domain: what is outside is refused anyway (conformalized quantile regression, Romano et
-    al. 2019, in its normalised form: what is sure stays sure)."""
-    changes = _changes(data, held_out)
-    own, scores = data.own[changes], held_out.scores
-    if not len(own):
+    median to hold at each confidence.
+
+    Conformalized quantile regression (Romano et al. 2019) in its normalised form, so that
+    what is sure stays sure; judged on the candidate that would be chosen, in windows of
+    groups never seen that are within the domain: what is outside is refused anyway.
+    """
+    chosen = _chosen(data, held_out)
+    if not len(chosen):
         raise ConfigError("no held-out window resembles the others: too few workloads to validate")
-    median = scores[changes, 1] - scores[own, 1]
-    gain = data.score_log[changes] - data.score_log[own]
-    missed = (median - gain) / spread(scores[changes, 1], scores[changes, 0])
+    own, scores = data.own[chosen], held_out.scores
+    median = scores[chosen, 1] - scores[own, 1]
+    gain = data.score_log[chosen] - data.score_log[own]
+    missed = (median - gain) / spread(scores[chosen, 1], scores[chosen, 0])
     return {str(level): round(float(np.quantile(missed, level)), 4) for level in CONFIDENCES}
 
 
-def _changes(data: Dataset, held_out: HeldOut) -> NDArray[np.bool_]:
-    """Rows whose candidate is not the setting in force, within the domain."""
-    changes = (data.own >= 0) & (data.own != np.arange(len(data.own)))
-    return np.asarray(changes & held_out.inside)
+def _chosen(data: Dataset, held_out: HeldOut) -> NDArray[np.int64]:
+    """The best row of each window by predicted median, the setting in force left out."""
+    rows = np.arange(len(data.own))
+    changes = rows[(data.own >= 0) & (data.own != rows) & held_out.inside]
+    best_last = changes[np.argsort(held_out.scores[changes, 1], kind="stable")]
+    _, places = np.unique(data.window[best_last[::-1]], return_index=True)
+    return np.asarray(best_last[::-1][places], np.int64)
 
 
 def _metrics(data: Dataset, held_out: HeldOut) -> dict[str, float]:

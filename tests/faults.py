@@ -100,12 +100,15 @@ class FakeKernel(Disk):
         if path in self.refuse:
             raise OSError(self.refuse[path], os.strerror(self.refuse[path]))
         self.written.append((path, text))
-        react = {
+        react: dict[str, Callable[[str], None]] = {
             READ_AHEAD_KB: self._read_ahead,
             SCHEDULER: self._scheduler,
             NR_REQUESTS: self._nr_requests,
         }
-        react.get(path, lambda text: put(self.root, path, text))(text)
+        if path in react:
+            react[path](text)
+        else:
+            put(self.root, path, text)
 
     def _do(self, step: str, path: Path, effect: Callable[[], T]) -> T:
         # Only a loss of power tells a real fsync from none, and that is what Cache plays.
@@ -126,6 +129,8 @@ class FakeKernel(Disk):
         """An elevator switch resets the depth that sysfs shows, but not the hardware's."""
         if text not in SCHEDULERS:
             raise OSError(errno.EINVAL, "no such elevator")
+        if text == parse_value((self.root / SCHEDULER).read_text()):
+            return
         words = (f"[{word}]" if word == text else word for word in SCHEDULERS)
         put(self.root, SCHEDULER, " ".join(words))
         put(self.root, NR_REQUESTS, str(DEFAULTS[text]))

@@ -82,6 +82,31 @@ def test_a_stranger_owns_the_file_or_the_sticky_directory(owned: Path) -> None:
 
 
 @as_root
+def test_under_sudo_the_callers_own_files_are_taken(
+    owned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.chown(owned.parent, STRANGER, 0)
+    os.chown(owned, STRANGER, 0)
+    monkeypatch.setenv("SUDO_UID", str(STRANGER))
+    check(owned)
+    monkeypatch.setenv("SUDO_UID", "54321")
+    with pytest.raises(NotPermitted, match="user 12345 is not allowed: allowed is root or user 54"):
+        check(owned)
+    monkeypatch.setenv("SUDO_UID", "nonsense")
+    with pytest.raises(NotPermitted, match="allowed is root, because"):
+        check(owned)
+
+
+def test_a_plain_user_cannot_borrow_trust_from_sudos_variable(
+    owned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_UID", str(STRANGER))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    info = SimpleNamespace(st_uid=STRANGER, st_gid=0, st_mode=stat.S_IFREG | 0o644)
+    assert accepted(owned, cast(os.stat_result, info)) is False
+
+
+@as_root
 def test_roots_own_file_is_not_for_its_group(owned: Path) -> None:
     owned.chmod(0o664)
     with pytest.raises(NotPermitted, match="mode: 0664"):

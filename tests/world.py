@@ -82,12 +82,13 @@ def reads(workload: str, read_ahead_kb: int, traced: bool = False) -> Rates:
         return {"disk.read_ios": 1.0, "disk.read_sectors": 8.0}
     kb = max(read_ahead_kb, 4)
     wait_s = 1e-3 + kb / 50_000
-    ios = 1 / wait_s
+    windows = 1 / wait_s
+    ios = windows * max(kb / 1280, 1.0)  # a request is at most max_sectors_kb
     blind = kb <= 8
     faults_per_read = 1.0 if workload == "random" or blind else 0.02
     rates = {
         "disk.read_ios": ios,
-        "disk.read_sectors": ios * kb * 2,
+        "disk.read_sectors": windows * kb * 2,
         "disk.read_ticks_ms": 1000.0,
         "disk.io_ticks_ms": 1000.0,
         "disk.read_merges": 0.0,
@@ -96,10 +97,10 @@ def reads(workload: str, read_ahead_kb: int, traced: bool = False) -> Rates:
         "host.read_ios": ios,
         "psi.io.some_us": 5e5,
         "psi.memory.some_us": 0.0,
-        "app.progress": ios * (4096.0 if workload == "random" else kb * 1024.0),
+        "app.progress": windows * (4.0 if workload == "random" else kb) * 1024,
     }
-    runs = ios if workload == "random" else ios / 100
-    return rates | ({"trace.runs": runs, "trace.read_kb": ios * kb} if traced else {})
+    runs = ios if workload == "random" else windows * kb / 65536
+    return rates | ({"trace.runs": runs, "trace.read_kb": windows * kb} if traced else {})
 
 
 class Machine:
@@ -115,6 +116,7 @@ class Machine:
         self.gone: set[str] = set()
         self.events: list[tuple[float, Callable[[], None]]] = []
         self.samples = 0
+        self._grow(self.now_ns)
 
     def at(self, after_s: float, event: Callable[[], None]) -> None:
         """Something happens after so many seconds from now."""
@@ -306,7 +308,7 @@ class World:
     def _meter(self) -> Meter | None:
         if self.resolution_s is None:
             return None
-        return lambda sample: sample.values.get("app.progress")
+        return lambda sample: {"progress": sample.values.get("app.progress", 0.0)}
 
     def run(self, seconds: float) -> None:
         """Let the agent run for so long."""

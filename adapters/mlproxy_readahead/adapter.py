@@ -11,7 +11,10 @@ from mlproxy.snapshot import Window
 from mlproxy_readahead.features import ReadaheadFeatures, read_features
 
 MIN_READS = 12
-"""Below this a window says more about chance than about the workload."""
+"""Below this a window says more about chance than about the workload ..."""
+
+MIN_READ_KB = 4096
+"""... unless the few are large: a slow device at 8192 KiB completes ten a second."""
 
 READ_AHEAD_KB = Knob(
     name="read_ahead_kb",
@@ -50,7 +53,8 @@ class ReadaheadAdapter(Adapter):
     def idle(self, window: Window) -> str | None:
         """Too few reads to tell a pattern from chance."""
         reads = window.delta("disk.read_ios")
-        if reads is None or reads >= MIN_READS:
+        read_kb = (window.delta("disk.read_sectors") or 0.0) / 2
+        if reads is None or reads >= MIN_READS or read_kb >= MIN_READ_KB:
             return None
         return f"idle: {reads:.0f} reads in {window.elapsed_s:.1f} s"
 

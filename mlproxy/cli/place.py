@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mlproxy.cli.console import note
 from mlproxy.cli.options import LIVE
 from mlproxy.errors import ConfigError, NotPermitted
 
@@ -22,6 +23,12 @@ def state_dir(given: Path | None) -> Path:
         return SYSTEM_STATE
     base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local/state") / "mlproxy"
+
+
+def mention_system_state(given: Path | None, command: str) -> None:
+    """Tell a plain user, whose own state folder is meant, that root's exists too."""
+    if given is None and state_dir(None) != SYSTEM_STATE and SYSTEM_STATE.exists():
+        note(f"the system's agent keeps its state in {SYSTEM_STATE}: sudo mlproxy {command}")
 
 
 def is_live(root: Path) -> bool:

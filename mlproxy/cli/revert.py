@@ -10,7 +10,7 @@ import typer
 
 from mlproxy.cli.console import emit
 from mlproxy.cli.options import LIVE, AsJson, Root, State
-from mlproxy.cli.place import require_live, require_root, state_dir
+from mlproxy.cli.place import mention_system_state, require_live, require_root, state_dir
 from mlproxy.cli.restoring import put_back, restored_knobs
 from mlproxy.cli.schema import RestoredKnob, RevertReport
 from mlproxy.cli.view_revert import show_revert
@@ -35,6 +35,7 @@ def revert(
     Example: sudo mlproxy revert
     """
     require_live(root, "revert")
+    mention_system_state(state, "revert")
     folder = state_dir(state)
     only = _chosen(folder, proxies) if proxies else None
     if Journal(folder).open_records():

@@ -8,7 +8,7 @@ from pathlib import Path
 from mlproxy.cli.console import emit
 from mlproxy.cli.options import AsJson, State
 from mlproxy.cli.pause import paused_by
-from mlproxy.cli.place import state_dir
+from mlproxy.cli.place import mention_system_state, state_dir
 from mlproxy.cli.schema import HeldKnob, StatusReport
 from mlproxy.cli.view_status import show_status
 from mlproxy.journal import Journal
@@ -21,6 +21,7 @@ def status(state: State = None, as_json: AsJson = False) -> None:
 
     Example: mlproxy status --json
     """
+    mention_system_state(state, "status")
     emit(status_report(state_dir(state)), as_json, show_status)
 
 

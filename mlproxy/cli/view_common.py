@@ -18,7 +18,7 @@ def text(value: object) -> str:
 
 
 def gain_text(gain: float | None, lower: float | None) -> str:
-    """ "+41.0 % (+12.0 %)": the gain and its lower bound."""
+    """A gain and its lower bound: +41.0 % (+12.0 %)."""
     if gain is None:
         return UNKNOWN
     least = "" if lower is None else f" ({format_gain(lower)})"

@@ -236,16 +236,17 @@ def policy(
     trust: str = "model",
     slot: str = "",
     objective: Path | None = None,
+    model: str = "builtin",
 ) -> str:
     """A policy document for a bed's disk: the adapter's own ranges and rules, this start."""
     from mlproxy.registry import load_registry
 
-    lines = (load_registry().get(adapter).home() / "policy.yaml").read_text().splitlines()
-    changed = {"start:": f"start: {start}", "trust:": f"trust: {trust}"}
+    named = {"start": start, "trust": trust, "model": model}
     if slot:
-        changed["trial:"] = f"trial: {{slot: {slot}}}"
-    kept = [line for line in lines if not line.startswith(tuple(changed))]
-    document = [*kept, *changed.values()]
+        named["trial"] = f"{{slot: {slot}}}"
     if objective is not None:
-        document.append(f"objective: {{file: {objective}}}")
-    return "\n".join(document) + "\n"
+        named["objective"] = f"{{file: {objective}}}"
+    lines = (load_registry().get(adapter).home() / "policy.yaml").read_text().splitlines()
+    changed = {name: f"{name}: {value}" for name, value in named.items()}
+    kept = [line for line in lines if not line.startswith(tuple(f"{name}:" for name in changed))]
+    return "\n".join([*kept, *changed.values()]) + "\n"

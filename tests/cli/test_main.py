@@ -57,13 +57,17 @@ def test_usage_errors_are_2(mlproxy: Command) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "revert", "pause", "resume", "demo"])
-def test_root_is_refused_by_commands_that_write(mlproxy: Command, command: str) -> None:
+def test_root_is_refused_by_commands_that_write(
+    mlproxy: Command, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     ended = mlproxy(command, "--root", "/tmp")
     assert ended.code == 2
     assert f"`mlproxy {command}` writes, and --root /tmp is for looking only" in ended.err
 
 
-def test_record_refuses_root_too(mlproxy: Command) -> None:
+def test_record_refuses_root_too(mlproxy: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert mlproxy("record", "readahead", "-o", "rows", "--root", "/tmp").code == 2
 
 

@@ -1,0 +1,195 @@
+"""`mlproxy demo`: one workload without and with the agent, on a device of its own.
+
+Eight clients look up rows at random, then one of them scans the table. The kernel's default
+of 128 KiB is too much for the first and too little for the second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from mlproxy.cli.exit_codes import INTERRUPTED
+from mlproxy.cli.signals import ENDING
+from mlproxy.errors import MlproxyError
+from mlproxy.lab.agentrun import AgentRun, Watcher, knob_files, policy
+from mlproxy.lab.clients import Client, Clients, lay_out_file, started
+from mlproxy.lab.demo_view import Now, Run, Screen, ending, opening
+from mlproxy.lab.lock import LOCK_PATH, lab_lock
+from mlproxy.lab.profile import Profile
+from mlproxy.lab.testbed import TestBed
+from mlproxy.lab.timeline import Span, rate
+from mlproxy.model import load_model
+from mlproxy.registry import load_registry
+
+PROFILE = Profile("demo", latency_us=4000, bandwidth_mb_s=100, channels=8)
+"""A busy network volume: slow to answer, fast once it does."""
+
+CLIENTS = 8
+KNOB = "read_ahead_kb"
+PHASES = ("random", "sequential")
+PHASE_S = 14.0
+FILE_MB, DISK_MB, MEMORY_MB = 1200, 1400, 128
+POLL_S = 0.25
+
+
+class Interrupt:
+    """Ctrl-C, SIGTERM and SIGHUP, noted when they come and obeyed where it is safe.
+
+    An exception at any instruction could come between making something and noting that it
+    was made; here nothing is ever half made.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def check(self) -> None:
+        """KeyboardInterrupt if a signal has come."""
+        if self.came:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note signals; what fails after one came failed because of it."""
+        before = {number: signal.signal(number, self._note) for number in ENDING}
+        try:
+            yield
+        except MlproxyError:
+            self.check()
+            raise
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        self.check()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+
+
+@dataclass
+class Stage:
+    """Everything a run needs."""
+
+    console: Console
+    bed: TestBed
+    file: Path
+    folder: Path
+    phase_s: float
+    interrupt: Interrupt
+
+
+def run_demo(
+    console: Console, *, phase_s: float = PHASE_S, lock: Path = LOCK_PATH, model: str = "builtin"
+) -> None:
+    """The whole demonstration; everything it made is gone when it returns or raises.
+
+    Raises:
+        Busy: a measurement holds the lab.
+        ModelError: the readahead adapter's model cannot be loaded.
+        KeyboardInterrupt: a signal came; everything was cleaned up before.
+    """
+    load_model(load_registry().get("readahead"), model)
+    interrupt = Interrupt()
+    with interrupt.listening(), lab_lock("mlproxy demo", path=lock):
+        with (
+            tempfile.TemporaryDirectory(prefix="mlproxy-demo-") as folder,
+            TestBed(PROFILE, size_mb=DISK_MB, memory_mb=MEMORY_MB) as bed,
+        ):
+            interrupt.check()
+            opening(console, PROFILE, bed.disk, CLIENTS, phase_s)
+            file = lay_out_file(bed, FILE_MB)
+            interrupt.check()
+            stage = Stage(console, bed, file, Path(folder), phase_s, interrupt)
+            without = _without(stage)
+            treated = _with_agent(stage, model)
+        ending(console, without, treated)
+
+
+def _without(stage: Stage) -> Run:
+    watcher = Watcher(knob_files(stage.bed, ["readahead"]))
+    watcher.start()
+    try:
+        return _measure(stage, "without mlproxy", watcher, None)
+    finally:
+        watcher.stop()
+
+
+def _with_agent(stage: Stage, model: str) -> Run:
+    policies = {"readahead": policy("readahead", model=model)}
+    with AgentRun(stage.bed, policies, stage.folder) as agent:
+        agent.wait_ready()
+        return _measure(stage, "with mlproxy", agent.watcher, agent)
+
+
+def _measure(stage: Stage, name: str, watcher: Watcher, agent: AgentRun | None) -> Run:
+    stage.bed.drop_caches()
+    seconds = stage.phase_s
+    first = Client(",".join(f"{pattern}:{seconds}" for pattern in PHASES))
+    others = [Client(f"{PHASES[0]}:{seconds}", seed=seed) for seed in range(1, CLIENTS)]
+    folder = stage.folder / name.replace(" ", "-")
+    with (
+        started(stage.bed, stage.file, [first, *others], folder) as clients,
+        Screen(stage.console, name, len(PHASES) * seconds) as screen,
+    ):
+        while clients.running:
+            time.sleep(POLL_S)
+            stage.interrupt.check()
+            if agent is not None:
+                agent.check()
+            screen.show(_now(clients, watcher, agent, seconds))
+        clients.wait()
+        return _finished(name, clients, watcher, seconds)
+
+
+def _now(clients: Clients, watcher: Watcher, agent: AgentRun | None, phase_s: float) -> Now:
+    now_ns = time.monotonic_ns()
+    elapsed_s = (now_ns - clients.started_ns) / 1e9
+    phase = PHASES[min(int(elapsed_s / phase_s), len(PHASES) - 1)]
+    speed = rate(clients.samples(), now_ns - 1_100_000_000, now_ns - 100_000_000)
+    status = agent.status() if agent else None
+    row = status.knobs[0] if status and status.knobs else None
+    return Now(elapsed_s, phase, speed, watcher.now()[KNOB], row)
+
+
+def _finished(name: str, clients: Clients, watcher: Watcher, phase_s: float) -> Run:
+    """The phases by the first client's log, since the process needed a moment to start."""
+    samples = clients.samples()
+    begun_ns = samples[0][0].taken_ns
+    width_ns = round(phase_s * 1e9)
+    found = [
+        Span(pattern, begun_ns + number * width_ns, begun_ns + (number + 1) * width_ns)
+        for number, pattern in enumerate(PHASES)
+    ]
+    return Run(name, samples, found, list(watcher.samples[KNOB]))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The demonstration with phases of another length; for tests."""
+    parser = argparse.ArgumentParser(prog="python -m mlproxy.lab.demo", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=PHASE_S, help="length of a phase")
+    parser.add_argument("--lock", type=Path, default=LOCK_PATH, help="the lab's lock file")
+    parser.add_argument("--model", default="builtin", help="folder of a model")
+    options = parser.parse_args(argv)
+    try:
+        run_demo(Console(), phase_s=options.seconds, lock=options.lock, model=options.model)
+    except MlproxyError as error:
+        print(f"mlproxy demo: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; everything was removed again", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

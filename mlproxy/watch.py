@@ -1,0 +1,104 @@
+"""A watch over one proxy: samples become windows, windows become evidence.
+
+A window never spans a change of the setting, nor the time that a change needs to settle;
+evidence of the two arms of a trial is kept apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlproxy.adapter import Missing
+from mlproxy.evidence import Evidence
+from mlproxy.features import FeatureSchema
+from mlproxy.knob import Setting
+from mlproxy.pressure import Pressure, pressure_of
+from mlproxy.seat import Seat
+from mlproxy.slots import Arm
+from mlproxy.snapshot import Sample, Window
+
+NEARLY = 0.9
+"""A window may be this much shorter than asked for: wake-ups are not exact."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one window showed: features, or why it says nothing."""
+
+    features: FeatureSchema | None
+    nothing: str
+    shifted: bool = False
+
+
+class Watch:
+    """Windows and evidence of one seat."""
+
+    def __init__(self, seat: Seat, now_ns: int) -> None:
+        self.seat = seat
+        self.pressure = Pressure(None, None)
+        self.settled_ns = now_ns
+        self.seen_ns = now_ns
+        self.phase_ns = now_ns
+        self._evidence: dict[Arm, Evidence] = {"treated": Evidence(), "baseline": Evidence()}
+        self._start: Sample | None = None
+        self._latest = self._evidence["baseline"]
+        self._fresh = False
+
+    def settle(self, until_ns: int) -> None:
+        """The setting was changed: what is seen before `until_ns` is of neither value."""
+        self.settled_ns, self._start = max(self.settled_ns, until_ns), None
+
+    def forget(self) -> None:
+        """Drop all evidence."""
+        for evidence in self._evidence.values():
+            evidence.clear()
+        self._fresh = False
+
+    def take(
+        self, sample: Sample, setting: Setting, arm: Arm, window_s: float, now_ns: int
+    ) -> Sight | None:
+        """Take a sample in; what the window showed that it completes, if it completes one."""
+        if self._start is None:
+            self._start = sample
+        window = Window(self._start, sample)
+        if window.elapsed_s < NEARLY * window_s:
+            return None
+        self._start = sample
+        self.pressure = pressure_of(window)
+        sight = self._see(window, setting)
+        if sight.features is None:
+            self.forget()
+            return sight
+        return self._learn(sight.features, setting, arm, now_ns)
+
+    def evidence(self, arm: Arm) -> Evidence:
+        """The evidence of one arm."""
+        return self._evidence[arm]
+
+    def unasked(self, least: int) -> Evidence | None:
+        """What the last window added to, if it has `least` windows and no question was made
+        of it yet. A slot may have ended with that window: the arm in force is another then."""
+        evidence = self._latest
+        if not self._fresh or evidence.features is None or len(evidence) < least:
+            return None
+        self._fresh = False
+        return evidence
+
+    def _see(self, window: Window, setting: Setting) -> Sight:
+        adapter = self.seat.adapter
+        idle = adapter.idle(window)
+        if idle is not None:
+            return Sight(None, idle)
+        try:
+            return Sight(adapter.features(window, self.seat.proxy, setting), "")
+        except Missing as missing:
+            return Sight(None, f"missing: {missing}")
+
+    def _learn(self, features: FeatureSchema, setting: Setting, arm: Arm, now_ns: int) -> Sight:
+        domain = self.seat.model.domain if self.seat.model else None
+        self._latest = self._evidence[arm]
+        shifted = self._latest.add(features, setting, domain)
+        self._fresh, self.seen_ns = True, now_ns
+        if shifted:
+            self.phase_ns = now_ns
+        return Sight(features, "", shifted)
