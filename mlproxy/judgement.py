@@ -53,7 +53,7 @@ class Judgement:
                 controller.seat.policy,
                 controller.seat.adapter.objective,
                 self._state(controller, rec),
-                settle_s,
+                controller.seat.adapter.knob(rec.knob),
                 self._resolution_s.get(rec.proxy),
                 now_ns,
             )

@@ -23,6 +23,8 @@ from mlproxy.trial import Judged, predicted_time_to_verdict_s
 from mlproxy.verdict import Verdict
 
 PUBLISH_S = 1.0
+HEARTBEAT_S = 10.0
+"""The status is written at most every PUBLISH_S, and unchanged every HEARTBEAT_S."""
 
 
 class Ledger:
@@ -34,6 +36,7 @@ class Ledger:
         self._root = root
         self._started_s = time.time()
         self._published_s = 0.0
+        self._said: tuple[tuple[KnobStatus, ...], str] = ((), "")
         self._ticks = 0
         self._last: dict[str, tuple[object, ...]] = {}
         self._changes: dict[str, int] = {}
@@ -138,8 +141,11 @@ class Ledger:
         now_s = time.time()
         if not final and now_s - self._published_s < PUBLISH_S:
             return
-        self._published_s = now_s
         rows = tuple(row for controller in controllers for row in self._rows(controller))
+        said = (rows, paused)
+        if not final and said == self._said and now_s - self._published_s < HEARTBEAT_S:
+            return
+        self._published_s, self._said = now_s, said
         status = Status(
             pid=os.getpid(),
             started_s=self._started_s,

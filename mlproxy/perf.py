@@ -1,13 +1,14 @@
 """Kernel tracepoints through perf_event_open(2): bounded rings, nothing written to a file,
 and gone with the process, whatever ends it.
 
-Each CPU has a ring that the kernel fills and never waits for: events that do not fit are
-lost, so the cost of a tick is bounded however busy the machine is.
+Between two reads each CPU takes EVENTS events at most, then its tracepoint switches itself
+off until the next read: the cost is bounded, in the kernel too, however busy the machine is.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import mmap
 import os
 import re
@@ -18,10 +19,14 @@ from pathlib import Path
 from mlproxy.errors import MlproxyError
 
 RING_PAGES = 16
-"""64 KiB per CPU, about 700 block events per tick."""
+EVENTS = 512
+"""Per CPU and read; 88 bytes each for block_rq_issue, so that they fit into the ring."""
 
 _SYSCALL = {"x86_64": 298, "aarch64": 241}
-_TRACEPOINT, _CLOEXEC = 2, 8
+_TRACEPOINT, _CLOEXEC, _DISABLED = 2, 8, 1
+_REFRESH = 0x2402
+_PERIOD = 0x40082404
+"""PERF_EVENT_IOC_REFRESH: on for so many events more; PERF_EVENT_IOC_PERIOD."""
 _SAMPLE_TIME_RAW = 1 << 2 | 1 << 10
 _ATTR_BYTES = 112
 _RECORD_SAMPLE = 9
@@ -74,7 +79,7 @@ class Tracepoint:
 class _Ring:
     def __init__(self, tracepoint: int, cpu: int) -> None:
         attributes = struct.pack(
-            "<IIQQQ", _TRACEPOINT, _ATTR_BYTES, tracepoint, 1, _SAMPLE_TIME_RAW
+            "<IIQQQQQ", _TRACEPOINT, _ATTR_BYTES, tracepoint, 1, _SAMPLE_TIME_RAW, 0, _DISABLED
         )
         buffer = ctypes.create_string_buffer(attributes, _ATTR_BYTES)
         libc = ctypes.CDLL(None, use_errno=True)
@@ -88,18 +93,31 @@ class _Ring:
         self._page = mmap.PAGESIZE
         self._bytes = RING_PAGES * self._page
         self._map = mmap.mmap(self._fd, self._page + self._bytes)
+        self._refresh(EVENTS)
 
     def drain(self) -> Iterator[tuple[int, bytes]]:
         head, tail = struct.unpack_from("<QQ", self._map, _HEAD_AT)
         data = self._unwrapped(tail, head)
         struct.pack_into("<Q", self._map, _HEAD_AT + 8, head)
-        at = 0
+        at = taken = 0
         while at < len(data):
             kind, _, size = struct.unpack_from("<IHH", data, at)
             if kind == _RECORD_SAMPLE:
+                taken += 1
                 time_ns, length = struct.unpack_from("<QI", data, at + 8)
                 yield time_ns, data[at + 20 : at + 20 + length]
             at += size
+        self._refresh(taken)
+
+    def _refresh(self, events: int) -> None:
+        """Let the kernel take as many more as were read.
+
+        Since 6.16 an event that ran into its limit is stopped as well as disabled, and of a
+        tracepoint's ways to start again only a new period clears that (kernel/events/core.c).
+        """
+        if events:
+            fcntl.ioctl(self._fd, _REFRESH, events)
+            fcntl.ioctl(self._fd, _PERIOD, struct.pack("<Q", 1))
 
     def _unwrapped(self, tail: int, head: int) -> bytes:
         first, last = tail % self._bytes, head % self._bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from mlproxy.knob import Value
+from mlproxy.knob import Knob, Unit, Value
 from mlproxy.mode import Mode
 from mlproxy.objective import Objective
 from mlproxy.policy import Policy
@@ -15,6 +15,9 @@ from mlproxy.slots import Arm, Pairing, Slot, SlotPlan, make_plan
 from mlproxy.trial import Judged, Measure, Result, TrialState, drifted, judge
 
 NS = 1_000_000_000
+
+EPISODE_S = 30.0
+"""Shortest time that a value is kept whose effect outlives a slot, or whose change is dear."""
 
 
 @dataclass
@@ -157,7 +160,7 @@ def open_ruling(
     policy: Policy,
     objective: Objective,
     state: TrialState,
-    settle_s: float,
+    knob: Knob,
     resolution_s: float | None,
     now_ns: int,
 ) -> Ruling:
@@ -167,12 +170,16 @@ def open_ruling(
         resolution_s: age that a progress reading may have; None: no progress source. Then
             only `trust: model` lifts it above learning, and it rules in full, since
             baseline slots that nobody measures are a cost without a use.
+        knob: its settling time is the slots' washout, unless the policy names a slot: then
+            the operator vouches that the change takes effect that soon.
     """
     full = resolution_s is None and policy.trust == "model" and state.mode > Mode.LEARNING
     plan = None
     if not full:
         fixed = policy.trial.slot_s
-        settling_s = 0.0 if fixed is not None else settle_s
+        settling_s = 0.0 if fixed is not None else knob.settle_s
+        if knob.trial is Unit.EPISODE:
+            fixed = max(fixed or 0.0, EPISODE_S)
         plan = make_plan(state.share, policy.trial.seed, fixed, settling_s, resolution_s or 0.0)
     lease_ns = now_ns + round(policy.lease_s * NS)
     measurable = resolution_s is not None

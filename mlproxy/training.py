@@ -16,6 +16,7 @@ from mlproxy.columns import Array64, Matrix, column_names, spread
 from mlproxy.dataset import Dataset, Record, build_dataset
 from mlproxy.domain import fit_domain
 from mlproxy.errors import ConfigError
+from mlproxy.gain import t_quantile
 from mlproxy.manifest import DOMAIN, FORMAT, MODEL, Manifest, digest_of, write_manifest
 
 QUANTILES = (0.1, 0.5)
@@ -23,6 +24,9 @@ ROUNDS = 80
 FOLDS = 5
 CONFIDENCES = (0.8, 0.9, 0.95, 0.99)
 DROP_SHARE = 0.1
+UNSURE = 1e6
+"""Stretch of a model without skill: nothing that it predicts is ever sure."""
+
 PARAMETERS: dict[str, Any] = {
     "objective": "reg:quantileerror",
     "quantile_alpha": list(QUANTILES),
@@ -128,8 +132,21 @@ def _stretch(data: Dataset, held_out: HeldOut) -> dict[str, float]:
     own, scores = data.own[chosen], held_out.scores
     median = scores[chosen, 1] - scores[own, 1]
     gain = data.score_log[chosen] - data.score_log[own]
+    if not _has_skill(gain, [data.group[place] for place in chosen]):
+        return {str(level): UNSURE for level in CONFIDENCES}
     missed = (median - gain) / spread(scores[chosen, 1], scores[chosen, 0])
     return {str(level): round(float(np.quantile(missed, level)), 4) for level in CONFIDENCES}
+
+
+def _has_skill(gain: Array64, groups: Sequence[str]) -> bool:
+    """True when the choices for groups never seen gained something: the 95 % lower bound of
+    the mean over groups is above zero. A model of chance (shuffled labels) has none."""
+    names = np.asarray(groups)
+    means = np.array([gain[names == name].mean() for name in np.unique(names)])
+    if len(means) < 2:
+        return False
+    error = means.std(ddof=1) / np.sqrt(len(means))
+    return bool(means.mean() > t_quantile(0.95, len(means) - 1) * error)
 
 
 def _chosen(data: Dataset, held_out: HeldOut) -> NDArray[np.int64]:

@@ -245,7 +245,7 @@ def test_a_proven_value_is_promoted_after_twelve_wins(tmp_path: Path) -> None:
         ("promoted", "collaboration", 12),
         ("promoted", "recommendation", 24),
     ]
-    world.agent.close()
+    world.stop()
     world.start()
     written = len(world.values())
     world.run(6)

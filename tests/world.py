@@ -283,6 +283,11 @@ class World:
         self.seats = seats or [make_seat(rules, self.model, {"read_ahead_kb": baseline})]
         self.start()
 
+    def stop(self) -> None:
+        """The agent's process ends in order."""
+        self.agent.close()
+        self.journal.shut()
+
     def start(self) -> None:
         """A new process of the agent."""
         self.tree = Clock(self.machine.root, self.machine)

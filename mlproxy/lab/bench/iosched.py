@@ -1,0 +1,142 @@
+"""Reads beside an asynchronous direct writer: latency with the agent and without.
+
+Asked of the dilated SSD: mean read latency at least 3 times lower, the writer at 80 % or
+more. A disk that seeks is reported beside it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mlproxy.lab import fio
+from mlproxy.lab.bench.report import Report, mb_s
+from mlproxy.lab.bench.setup import Setup, agent_on, held, knobs_now
+from mlproxy.lab.fio import WorkloadResult, lay_out
+from mlproxy.lab.profile import PROFILES
+from mlproxy.lab.stats import Interval, paired_ratio
+from mlproxy.lab.testbed import TestBed
+from mlproxy.lab.workload import IOSCHED_TRAINING, Workload, by_name
+
+WORKLOAD = "read-beside-writer-128k-qd32"
+LATENCY_FACTOR = 3.0
+WRITER_FLOOR = 0.80
+ADAPTERS = ("iosched",)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured. The warm-up lets the agent see and act, in both arms alike."""
+
+    pairs: int
+    runtime_s: float
+    warm_s: float
+
+
+FULL, QUICK = Size(6, 20.0, 20.0), Size(2, 6.0, 12.0)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One default and one agent run side by side: mean read latency, writer's bytes/s."""
+
+    default_us: float
+    agent_us: float
+    default_write: float
+    agent_write: float
+
+
+def run(report: Report, setup: Setup) -> None:
+    """Both disks, then the judgement."""
+    size = QUICK if setup.quick else FULL
+    workload = by_name(IOSCHED_TRAINING, WORKLOAD)
+    for name in ("ssd-dilated", "disk-seek"):
+        with TestBed(PROFILES[name]) as bed:
+            lay_out(bed, [workload])
+            pairs = list(_pairs(report, setup, size, bed, workload))
+        judge(report, name, pairs, asked=name == "ssd-dilated")
+
+
+def judge(report: Report, profile: str, pairs: list[Pair], *, asked: bool) -> None:
+    """Latency and writer of one profile."""
+    latency = paired_ratio([p.default_us for p in pairs], [p.agent_us for p in pairs])
+    writer = paired_ratio([p.agent_write for p in pairs], [p.default_write for p in pairs])
+    report.judge(
+        f"{profile}: mean read latency >= {LATENCY_FACTOR:g}x lower",
+        f"{shown(latency)}x lower",
+        latency.estimate >= LATENCY_FACTOR if asked else None,
+    )
+    report.judge(
+        f"{profile}: writer >= {WRITER_FLOOR:.0%} of the default",
+        f"{shown(writer)}x",
+        writer.estimate >= WRITER_FLOOR if asked else None,
+    )
+
+
+def shown(interval: Interval) -> str:
+    """An estimate with its interval."""
+    return f"{interval.estimate:.2f} ({interval.lower:.2f} to {interval.upper:.2f})"
+
+
+def _pairs(
+    report: Report, setup: Setup, size: Size, bed: TestBed, workload: Workload
+) -> Iterator[Pair]:
+    rng = random.Random(setup.seed)
+    for number in range(size.pairs):
+        found: dict[str, WorkloadResult] = {}
+        for arm in rng.sample(("default", "agent"), 2):
+            found[arm] = _run(report, setup, size, bed, workload, arm, number)
+        yield Pair(
+            _latency_us(found["default"]),
+            _latency_us(found["agent"]),
+            found["default"].bytes_s("writer"),
+            found["agent"].bytes_s("writer"),
+        )
+
+
+def _run(
+    report: Report,
+    setup: Setup,
+    size: Size,
+    bed: TestBed,
+    workload: Workload,
+    arm: str,
+    number: int,
+) -> WorkloadResult:
+    before = knobs_now(bed, ADAPTERS)
+    bed.drop_caches()
+    values: dict[str, object] = dict(before)
+    changes = 0
+    if arm == "agent":
+        with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
+            start_ns = time.monotonic_ns() + round(size.warm_s * 1e9)
+            result = fio.run(workload, bed, size.runtime_s, size.warm_s, seed=number)
+            end_ns = time.monotonic_ns()
+            for name, samples in agent.watcher.samples.items():
+                values[name] = held(samples, start_ns, end_ns)
+            status = agent.status()
+            changes = sum(row.changes for row in status.knobs) if status else 0
+        assert knobs_now(bed, ADAPTERS) == before, "the agent left a knob changed"
+    else:
+        result = fio.run(workload, bed, size.runtime_s, size.warm_s, seed=number)
+        assert knobs_now(bed, ADAPTERS) == before, "a knob moved without an agent"
+    report.run(
+        "run",
+        profile=bed.profile.name,
+        pair=number,
+        arm=arm,
+        read_mean_us=_latency_us(result),
+        writer_mb_s=mb_s(result.bytes_s("writer")),
+        knobs=values,
+        changes=changes,
+    )
+    return result
+
+
+def _latency_us(result: WorkloadResult) -> float:
+    """Mean over the readers, weighted by their reads."""
+    readers = [job for job in result.of("reader") if job.clat_mean_us is not None]
+    reads = sum(job.iops for job in readers)
+    return sum(job.iops * (job.clat_mean_us or 0.0) for job in readers) / reads

@@ -1,0 +1,123 @@
+"""No harm where there is nothing to gain: the agent beside the default, in pairs.
+
+Each run of a pair is a series of short fio runs, so that a changed readahead would reach
+the files. Asked: the lower end of the 95 % interval of agent / default is at least 0.97.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlproxy.lab.bench.report import Report, mb_s
+from mlproxy.lab.bench.setup import Setup, after_s, agent_on, held, knobs_now, short_runs
+from mlproxy.lab.fio import lay_out
+from mlproxy.lab.profile import PROFILES
+from mlproxy.lab.stats import Repeat, RepeatRule, geometric_mean, ratio_interval
+from mlproxy.lab.testbed import TestBed
+from mlproxy.lab.workload import TRAINING, Workload, by_name
+
+WORKLOADS = (
+    "psync-random-4k",
+    "psync-sequential-64k",
+    "libaio-random-4k-qd32",
+    "psync-sequential+mmap-random",
+)
+"""Two different workloads at once on one device: the last; the geometric mean of both."""
+
+ADAPTERS = ("readahead", "iosched")
+PROFILE = "ssd-dilated"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured; the rule says when there are pairs enough."""
+
+    rule: RepeatRule
+    warm_s: float
+    counted_s: float
+    run_s: float
+
+
+FULL = Size(RepeatRule(), 6.0, 20.0, 4.0)
+QUICK = Size(RepeatRule(at_least=3, at_most=3), 3.0, 5.0, 1.5)
+
+
+def run(report: Report, setup: Setup) -> None:
+    """Every workload until the rule is content."""
+    size = QUICK if setup.quick else FULL
+    workloads = [by_name(TRAINING, name) for name in WORKLOADS]
+    with TestBed(PROFILES[PROFILE]) as bed:
+        lay_out(bed, workloads)
+        for workload in workloads:
+            ratios = _pairs(report, setup, size, bed, workload)
+            judge(report, workload.name, ratios, size.rule)
+
+
+def judge(report: Report, workload: str, ratios: Sequence[float], rule: RepeatRule) -> None:
+    """One workload. A quick run is too short to prove the floor: it fails only on proven harm."""
+    interval = ratio_interval(ratios)
+    verdict = rule.judge(ratios)
+    found = (
+        f"{interval.estimate:.3f} ({interval.lower:.3f} to {interval.upper:.3f}), "
+        f"{len(ratios)} pairs, {verdict.value}"
+    )
+    if report.quick:
+        asked = f"{workload}: agent / default not proven below {rule.floor}"
+        report.judge(asked, found, interval.upper >= rule.floor)
+    else:
+        asked = f"{workload}: agent / default >= {rule.floor} (95 % lower bound)"
+        report.judge(asked, found, verdict is Repeat.PASSED)
+
+
+def _pairs(
+    report: Report, setup: Setup, size: Size, bed: TestBed, workload: Workload
+) -> list[float]:
+    rng = random.Random(f"{setup.seed}/{workload.name}")
+    ratios: list[float] = []
+    while not ratios or size.rule.judge(ratios) is Repeat.MORE:
+        number = len(ratios)
+        speeds = {
+            arm: _run(report, setup, size, bed, workload, arm, number)
+            for arm in rng.sample(("default", "agent"), 2)
+        }
+        ratios.append(speeds["agent"] / speeds["default"])
+    return ratios
+
+
+def _run(
+    report: Report,
+    setup: Setup,
+    size: Size,
+    bed: TestBed,
+    workload: Workload,
+    arm: str,
+    number: int,
+) -> float:
+    """Geometric mean of the short runs' progress in one arm."""
+    before = knobs_now(bed, ADAPTERS)
+    bed.drop_caches()
+    values: dict[str, object] = dict(before)
+    if arm == "default":
+        speeds = _measured(size, bed, workload, number)
+    else:
+        with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
+            start_ns = after_s(size.warm_s)
+            speeds = _measured(size, bed, workload, number)
+            for name, samples in agent.watcher.samples.items():
+                values[name] = held(samples, start_ns, time.monotonic_ns())
+    assert knobs_now(bed, ADAPTERS) == before, "a knob was left changed"
+    speed = geometric_mean(speeds)
+    report.run(
+        "run", workload=workload.name, pair=number, arm=arm, progress_mb_s=mb_s(speed), knobs=values
+    )
+    return speed
+
+
+def _measured(size: Size, bed: TestBed, workload: Workload, number: int) -> list[float]:
+    for _ in short_runs(workload, bed, after_s(size.warm_s), size.run_s, 2 * number):
+        pass
+    counted = short_runs(workload, bed, after_s(size.counted_s), size.run_s, 2 * number + 1)
+    return [each.progress for each in counted]
