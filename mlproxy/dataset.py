@@ -38,18 +38,18 @@ class Dataset:
 
     Args:
         rows: shape (n, columns), see columns.py.
-        score_log: shape (n,), log performance of the row's candidate less the mean over all
-            settings of its group, so that a gain is the difference of two scores and one
-            model serves every baseline.
+        gain_log: shape (n,), log performance of the row's candidate over the setting that
+            was in force in its window. The gain over any baseline is the difference of two
+            of them, so that one model serves every baseline.
         own: shape (n,), index of the row of the same window whose candidate is the setting
-            in force; -1 where that one was not measured.
+            in force.
         window: shape (n,), index into window_rows.
         group: one entry per row.
         window_rows, window_group: the features alone, one row per window.
     """
 
     rows: Matrix
-    score_log: Array64
+    gain_log: Array64
     own: NDArray[np.int64]
     window: NDArray[np.int64]
     group: list[str]
@@ -88,7 +88,7 @@ def build_dataset(adapter: Adapter, records: Sequence[Record]) -> Dataset:
         by_group[record.group].append(record)
     blocks: list[Matrix] = []
     windows: list[list[float]] = []
-    scores: list[float] = []
+    gains: list[float] = []
     groups: list[str] = []
     window_groups: list[str] = []
     own: list[int] = []
@@ -97,21 +97,24 @@ def build_dataset(adapter: Adapter, records: Sequence[Record]) -> Dataset:
         settings, score = _scores(adapter, members)
         keys = [_key(setting) for setting in settings]
         for record in members:
+            if _key(record.setting) not in keys:
+                continue
+            mine = keys.index(_key(record.setting))
+            gain = [value - score[mine] for value in score]
             for window in record.windows:
                 vector = adapter.schema.model_validate(window).vector()
                 place += [len(windows)] * len(keys)
                 windows.append(vector)
                 window_groups.append(f"{name}@{_key(record.setting)}")
-                mine = keys.index(_key(record.setting)) if _key(record.setting) in keys else None
-                own += [-1 if mine is None else len(groups) + mine] * len(keys)
+                own += [len(groups) + mine] * len(keys)
                 blocks.append(fill_rows(vector, adapter.knobs, record.setting, settings))
-                scores += score
+                gains += gain
                 groups += [name] * len(keys)
     if not blocks:
         raise ConfigError("no records with windows: nothing to train on")
     return Dataset(
         np.vstack(blocks),
-        np.asarray(scores),
+        np.asarray(gains),
         np.asarray(own),
         np.asarray(place),
         groups,
@@ -127,8 +130,7 @@ def _scores(adapter: Adapter, members: Sequence[Record]) -> tuple[list[Setting],
     reference = max((mean for _, mean in means.values()), key=len)
     gains = {key: adapter.objective.gain_log(mean, reference) for key, (_, mean) in means.items()}
     known = {key: gain for key, gain in gains.items() if np.isfinite(gain)}
-    centre = float(np.mean(list(known.values()))) if known else 0.0
-    return [means[key][0] for key in known], [gain - centre for gain in known.values()]
+    return [means[key][0] for key in known], list(known.values())
 
 
 def means_of(members: Sequence[Record]) -> dict[str, tuple[Setting, dict[str, float]]]:

@@ -108,13 +108,18 @@ def _rows(adapter: Adapter, question: Question) -> NDArray[np.float32]:
 def _predictions(
     question: Question, median: NDArray[Any], low: NDArray[Any]
 ) -> Iterator[Prediction]:
-    """Gains are differences of the model's scores: over the baseline's own."""
-    zero = float(median[0])
+    """Gains over the baseline: the model predicts those over the setting in force, which is
+    no gain over itself by definition."""
+    current, baseline = dict(question.current), dict(question.baseline)
+    zero = 0.0 if baseline == current else float(median[0])
     for (knob, value), gain, lower in zip(
         question.options, median[1:].tolist(), low[1:].tolist(), strict=True
     ):
-        if {**question.held, knob: value} == dict(question.baseline):
+        setting = {**question.held, knob: value}
+        if setting == baseline:
             yield Prediction(knob, value, 0.0, 0.0)
+        elif setting == current:
+            yield Prediction(knob, value, -zero, -zero)
         else:
             yield Prediction(knob, value, gain - zero, lower - zero)
 

@@ -22,6 +22,9 @@ QUANTILE = 0.995
 LEAST_SCALE = 0.2
 """A feature that hardly moved in training must not make every other value look strange."""
 
+UNSEEN_SCALE = 1e9
+"""A feature that training never had cannot be used by the model, nor make a window strange."""
+
 SLACK = 1.5
 """A live window may be this much farther away than the farthest held-out one."""
 
@@ -83,10 +86,11 @@ def fit_domain(rows: Array, groups: list[str], seed: int) -> Domain:
     """Domain of training `rows` (n, features); the threshold is the distance of held-out
     windows of the same workloads to the rest, at QUANTILE, and half as much again."""
     compressed = _compress(rows)
-    known = np.where(np.isnan(compressed).all(axis=0), 0.0, compressed)
+    unseen = np.isnan(compressed).all(axis=0)
+    known = np.where(unseen, 0.0, compressed)
     centre = np.nanmedian(known, axis=0)
     spread = np.nanstd(known, axis=0)
-    scale = np.maximum(spread, LEAST_SCALE)
+    scale = np.where(unseen, UNSEEN_SCALE, np.maximum(spread, LEAST_SCALE))
     scaled = np.nan_to_num((compressed - centre) / scale, nan=0.0)
     chosen = _spread_out(groups, np.random.default_rng(seed).permutation(len(scaled)))
     points = scaled[chosen]

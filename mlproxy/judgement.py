@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlproxy.controller import Controller, phase_changed, since_change_s
 from mlproxy.decide import Answer
+from mlproxy.knob import Unit
 from mlproxy.mode import Mode
 from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import NS, open_ruling
@@ -45,15 +46,17 @@ class Judgement:
             controller.rule(None)
             return
         adapter = controller.seat.adapter
-        settle_s = max(adapter.knob(name).settle_s for name in treated)
+        slowest = max(
+            map(adapter.knob, treated), key=lambda k: (k.trial is Unit.EPISODE, k.settle_s)
+        )
         controller.rule(
             open_ruling(
                 rec,
                 treated,
                 controller.seat.policy,
-                controller.seat.adapter.objective,
+                adapter.objective,
                 self._state(controller, rec),
-                controller.seat.adapter.knob(rec.knob),
+                slowest,
                 self._resolution_s.get(rec.proxy),
                 now_ns,
             )

@@ -36,11 +36,8 @@ class Model:
         return self.manifest.sha256[MODEL][:12]
 
     def predict(self, rows: Matrix, confidence: float) -> tuple[NDArray[Any], NDArray[Any]]:
-        """(median, lower bound) scores, each of shape (rows,); lower never above median.
-
-        A score is log performance up to a constant of the workload: the difference of two
-        scores of one window is the log gain of one setting over the other.
-        """
+        """(median, lower bound) log gains over the setting in force, each of shape (rows,);
+        lower never above median."""
         if not len(rows):
             return np.empty(0), np.empty(0)
         low, median = self._booster.inplace_predict(rows).T

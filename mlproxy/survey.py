@@ -140,6 +140,7 @@ def survey_history(seat: Seat, rec: Recommendation, pressure: Pressure) -> Histo
         kernel=seat.kernel[knob.name],
         adapter=seat.own_range(knob),
         grid=knob.grid,
+        trusted=seat.policy.trust == "model",
         memory_pressure=pressure.memory,
         io_pressure=pressure.io,
     )

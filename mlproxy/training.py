@@ -31,9 +31,9 @@ PARAMETERS: dict[str, Any] = {
     "objective": "reg:quantileerror",
     "quantile_alpha": list(QUANTILES),
     "tree_method": "hist",
-    "max_depth": 5,
-    "eta": 0.3,
-    "min_child_weight": 2,
+    "max_depth": 7,
+    "eta": 0.2,
+    "min_child_weight": 5,
     "nthread": 2,
 }
 
@@ -51,7 +51,7 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
         raise ConfigError(f"{len(groups)} group of records; grouped validation needs two or more")
     optional = [n not in adapter.schema.required() for n in adapter.schema.names()]
     held_out = _cross_validate(data, optional, seed)
-    booster = _fit(data.rows, data.score_log, optional, seed)
+    booster = _fit(data.rows, data.gain_log, optional, seed)
     folder.mkdir(parents=True, exist_ok=True)
     booster.save_model(folder / MODEL)
     domain = fit_domain(data.window_rows, data.window_group, seed)
@@ -78,7 +78,7 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
     return manifest
 
 
-def _fit(rows: Matrix, score_log: Array64, optional: Sequence[bool], seed: int) -> Any:
+def _fit(rows: Matrix, gain_log: Array64, optional: Sequence[bool], seed: int) -> Any:
     """One booster; optional features are blanked at random so that absence is known."""
     import xgboost
 
@@ -87,16 +87,16 @@ def _fit(rows: Matrix, score_log: Array64, optional: Sequence[bool], seed: int) 
     for place, may_miss in enumerate(optional):
         if may_miss:
             shown[rng.random(len(shown)) < DROP_SHARE, place] = np.nan
-    matrix = xgboost.QuantileDMatrix(shown, label=score_log)
+    matrix = xgboost.QuantileDMatrix(shown, label=gain_log)
     return xgboost.train({**PARAMETERS, "seed": seed}, matrix, num_boost_round=ROUNDS)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Cross-validation: scores (n, 2) of every row by a model that never saw its group, and
+    """Cross-validation: gains (n, 2) of every row by a model that never saw its group, and
     whether that model's domain would have let the row's window pass."""
 
-    scores: Array64
+    gains: Array64
     inside: NDArray[np.bool_]
 
 
@@ -106,16 +106,16 @@ def _cross_validate(data: Dataset, optional: Sequence[bool], seed: int) -> HeldO
     order = np.random.default_rng(seed).permutation(len(groups))
     fold_of = {groups[place]: rank % FOLDS for rank, place in enumerate(order.tolist())}
     folds = np.array([fold_of[name] for name in data.group])
-    scores, inside = np.zeros((len(data.rows), 2)), np.zeros(len(data.rows), bool)
+    gains, inside = np.zeros((len(data.rows), 2)), np.zeros(len(data.rows), bool)
     for fold in range(min(FOLDS, len(groups))):
         out = folds == fold
-        booster = _fit(data.rows[~out], data.score_log[~out], optional, seed)
-        scores[out] = booster.inplace_predict(data.rows[out])
+        booster = _fit(data.rows[~out], data.gain_log[~out], optional, seed)
+        gains[out] = booster.inplace_predict(data.rows[out])
         kept = np.unique(data.window[~out])
         names = [data.window_group[place] for place in kept]
         domain = fit_domain(data.window_rows[kept], names, seed)
         inside[out] = domain.distance(data.window_rows)[data.window[out]] <= 1.0
-    return HeldOut(scores, inside)
+    return HeldOut(gains, inside)
 
 
 def _stretch(data: Dataset, held_out: HeldOut) -> dict[str, float]:
@@ -129,12 +129,11 @@ def _stretch(data: Dataset, held_out: HeldOut) -> dict[str, float]:
     chosen = _chosen(data, held_out)
     if not len(chosen):
         raise ConfigError("no held-out window resembles the others: too few workloads to validate")
-    own, scores = data.own[chosen], held_out.scores
-    median = scores[chosen, 1] - scores[own, 1]
-    gain = data.score_log[chosen] - data.score_log[own]
-    if not _has_skill(gain, [data.group[place] for place in chosen]):
+    low, median = held_out.gains[chosen].T
+    gain = data.gain_log[chosen]
+    if not _has_skill(gain, [data.group[row] for row in chosen.tolist()]):
         return {str(level): UNSURE for level in CONFIDENCES}
-    missed = (median - gain) / spread(scores[chosen, 1], scores[chosen, 0])
+    missed = (median - gain) / spread(median, low)
     return {str(level): round(float(np.quantile(missed, level)), 4) for level in CONFIDENCES}
 
 
@@ -152,14 +151,14 @@ def _has_skill(gain: Array64, groups: Sequence[str]) -> bool:
 def _chosen(data: Dataset, held_out: HeldOut) -> NDArray[np.int64]:
     """The best row of each window by predicted median, the setting in force left out."""
     rows = np.arange(len(data.own))
-    changes = rows[(data.own >= 0) & (data.own != rows) & held_out.inside]
-    best_last = changes[np.argsort(held_out.scores[changes, 1], kind="stable")]
+    changes = rows[(data.own != rows) & held_out.inside]
+    best_last = changes[np.argsort(held_out.gains[changes, 1], kind="stable")]
     _, places = np.unique(data.window[best_last[::-1]], return_index=True)
     return np.asarray(best_last[::-1][places], np.int64)
 
 
 def _metrics(data: Dataset, held_out: HeldOut) -> dict[str, float]:
-    error = np.abs(data.score_log - held_out.scores[:, 1])
+    error = np.abs(data.gain_log - held_out.gains[:, 1])
     return {
         "median_absolute_error_log": round(float(np.median(error)), 4),
         "mean_absolute_error_log": round(float(error.mean()), 4),

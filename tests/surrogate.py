@@ -16,7 +16,7 @@ from mlproxy.training import train
 from mlproxy_readahead import ReadaheadAdapter
 from mlproxy_readahead.adapter import READ_AHEAD_KB
 from tests.faults import READAHEAD
-from tests.world import reads
+from tests.machine import reads
 
 ADAPTER = ReadaheadAdapter()
 DEVICES = range(10)
@@ -67,9 +67,7 @@ def trained(folder: Path, records: Sequence[Record]) -> Model:
     return load_model(ADAPTER, str(folder))
 
 
-def ask(
-    model: Model, workload: str, value: int = 128, seed: int = 99, device: int = 4
-) -> Answer:
+def ask(model: Model, workload: str, value: int = 128, seed: int = 99, device: int = 4) -> Answer:
     """The model's answer to one window of a workload at one value."""
     setting: Setting = {"read_ahead_kb": value}
     seen = window(workload, value, random.Random(seed), device)

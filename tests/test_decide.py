@@ -38,8 +38,13 @@ class Scores:
     def predict(self, rows: Matrix, confidence: float) -> tuple[Any, Any]:
         self.calls += 1
         width = len(ADAPTER.schema.names())
-        keys = [(float(row[width + 1]), float(row[width + 4])) for row in rows]
-        median = np.array([self.table.get(key, 0.0) for key in keys])
+        candidates, currents = (
+            [(float(row[width + kind]), float(row[width + 3 + kind])) for row in rows]
+            for kind in (1, 0)
+        )
+        score = self.table.get
+        pairs = zip(candidates, currents, strict=True)
+        median = np.array([score(one, 0.0) - score(other, 0.0) for one, other in pairs])
         return median, median - self.margin
 
 
@@ -53,9 +58,7 @@ def question(held: Setting = BASELINE, *options: tuple[str, Value]) -> Question:
     return Question(IOSCHED, FEATURES, vector, held, held, BASELINE, knobs, 7)
 
 
-def answer(
-    table: Mapping[tuple[float, float], float], asked: Question, margin: float = 0.0
-) -> Any:
+def answer(table: Mapping[tuple[float, float], float], asked: Question, margin: float = 0.0) -> Any:
     model = cast(Model, Scores(table, margin))
     return recommend(ADAPTER, model, [asked], 0.9, math.log1p(0.05))[0]
 

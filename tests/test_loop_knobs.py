@@ -43,8 +43,11 @@ class Table:
         return median, median - 0.01
 
     def _score(self, row: NDArray[np.float32]) -> float:
-        scheduler = SCHEDULERS[int(row[self._at["candidate.scheduler"]])]
-        return self.score(scheduler, int(row[self._at["candidate.nr_requests"]]))
+        return self._of(row, "candidate") - self._of(row, "current")
+
+    def _of(self, row: NDArray[np.float32], kind: str) -> float:
+        scheduler = SCHEDULERS[int(row[self._at[f"{kind}.scheduler"]])]
+        return self.score(scheduler, int(row[self._at[f"{kind}.nr_requests"]]))
 
 
 def iosched(

@@ -17,8 +17,8 @@ from mlproxy.manifest import MANIFEST, MODEL, digest_of
 from mlproxy.model import Model, load_model
 from mlproxy.verdict import Verdict
 from mlproxy_iosched import IoschedAdapter
-from tests.surrogate import ADAPTER, ask, make_records, trained, window
 from tests.faults import READAHEAD
+from tests.surrogate import ADAPTER, ask, make_records, trained, window
 from tests.world import World, make_policy, make_seat
 
 

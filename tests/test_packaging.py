@@ -16,6 +16,7 @@ import pytest
 from tests.markdown import ROOT
 
 NEEDED = (
+    ".ci/run",
     "Makefile",
     "requirements.lock",
     "README.md",

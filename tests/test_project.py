@@ -37,7 +37,7 @@ TEXTS = sorted(
 CONTRACT = {
     f"mlproxy.{name}" for name in ("adapter", "features", "knob", "objective", "proxy", "snapshot")
 }
-MACHINE_WORDS = re.compile(r"/work/[a-z]|pypi\.org|pythonhosted|index-url *[= ]\S")
+MACHINE_WORDS = re.compile(r"/work/[a-z]|pypi\.org|pythonhosted|index-url[= ]+\w")
 
 
 def _name(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlproxy.knob import Unit
 from mlproxy.mode import Mode
 from mlproxy.recommendation import Recommendation
-from mlproxy.ruling import NS, Ruling, open_ruling
+from mlproxy.ruling import EPISODE_S, NS, Ruling, open_ruling
 from mlproxy.trial import Event, Judged, TrialState
 from mlproxy_readahead import ReadaheadAdapter
+from mlproxy_readahead.adapter import READ_AHEAD_KB
 from tests.world import make_policy
 
 REC = Recommendation(
@@ -26,6 +29,7 @@ def ruling(
     mode: Mode = Mode.COLLABORATION,
     resolution_s: float | None = 0.0,
     settle_s: float = 1.5,
+    unit: Unit = Unit.SLOT,
     **policy: Any,
 ) -> Ruling:
     rules = make_policy(**{"trust": "measured", **policy})
@@ -35,7 +39,7 @@ def ruling(
         rules,
         ReadaheadAdapter.objective,
         TrialState(mode=mode),
-        settle_s,
+        replace(READ_AHEAD_KB, settle_s=settle_s, trial=unit),
         resolution_s,
         START,
     )
@@ -81,6 +85,12 @@ def test_the_knobs_settling_makes_the_slot_unless_the_policy_says_one() -> None:
     assert (plan.slot_s, plan.washout_s) == (0.25, 0.0625)
 
 
+def test_an_effect_that_outlives_a_slot_is_judged_over_episodes() -> None:
+    plan = ruling(unit=Unit.EPISODE).plan
+    assert plan is not None
+    assert plan.slot_s >= EPISODE_S
+
+
 def test_only_what_is_past_the_washout_counts() -> None:
     rule = ruling()
     assert rule.washout_end_ns == START + round(1.5 * NS)
@@ -111,12 +121,12 @@ def test_a_value_at_least_twice_as_bad_is_an_emergency_after_two_pairs() -> None
 
 
 def test_a_win_renews_the_lease_and_a_loss_does_not() -> None:
-    rule = ruling(trial={"slot": "250ms"}, lease="2s")
-    before = rule.lease_until_ns
-    play(rule, {"treated": 1000.0, "baseline": 3000.0}, 6)
-    assert rule.lease_until_ns == before
-    play(rule, {"treated": 3000.0, "baseline": 1000.0}, 12)
-    assert rule.lease_until_ns > before
+    for treated, renewed in ((900.0, False), (3000.0, True)):
+        rule = ruling(trial={"slot": "250ms"}, lease="2s")
+        before = rule.lease_until_ns
+        play(rule, {"treated": treated, "baseline": 1000.0}, 12)
+        assert rule.state.pairs > 2
+        assert (rule.lease_until_ns > before) is renewed
 
 
 def test_a_lease_lapses_and_renews() -> None:

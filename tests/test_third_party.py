@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from mlproxy_iosched import IoschedAdapter
 from tests.third_party import WINDOWS, WORKLOADS, Scratch, made_up_windows, record_machine
 
 MODEL = "mlproxy_merges/model"
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, loop devices and FUSE")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +86,6 @@ def test_a_broken_one_is_reported_and_skipped(
     )
 
 
-@needs_root
 @pytest.mark.root
 def test_it_applies_and_reverts_on_a_real_disk(tmp_path: Path, scratch: Scratch) -> None:
     with TestBed(PROFILES["fast"], size_mb=64, fs=None) as bed, _scanned(bed.disk):

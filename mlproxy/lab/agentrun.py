@@ -178,6 +178,12 @@ class AgentRun:
         """Everything it logged so far."""
         return list(Outcomes(self.state).read())
 
+    def looks_so_far(self) -> tuple[int, float]:
+        """Looks from a blind value and the seconds spent in them, as of the last status."""
+        status = self.status()
+        rows = {row.proxy: row for row in (status.knobs if status else ())}.values()
+        return sum(row.looks for row in rows), sum(row.look_s for row in rows)
+
     def _start(self) -> None:
         command = [sys.executable, "-c", _MLPROXY, "run"]
         command += ["--state", str(self.state), "--devices", self._bed.disk]
@@ -208,15 +214,9 @@ class AgentRun:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        self._count_looks()
+        self.looks, self.look_s = self.looks_so_far()
         if (early or process.returncode) and not quiet:
             raise LabError(f"the agent ended with {process.returncode}: {self._last_words()}")
-
-    def _count_looks(self) -> None:
-        status = self.status()
-        rows = status.knobs if status else ()
-        self.looks = sum({row.proxy: row.looks for row in rows}.values())
-        self.look_s = sum({row.proxy: row.look_s for row in rows}.values())
 
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()

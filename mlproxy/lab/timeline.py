@@ -5,6 +5,7 @@ Times are CLOCK_MONOTONIC nanoseconds, rates bytes per second.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from mlproxy.lab.reader import Sample, read_log
 
 NS = 1_000_000_000
+STAYS = 0.7
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,18 @@ def rates(
 def time_to(
     samples: Sequence[KnobSample], good: Iterable[str], start_ns: int, end_ns: int
 ) -> float | None:
-    """Seconds from start_ns until the knob first holds one of the good values; None if never."""
+    """Seconds until the knob holds a good value and stays at good ones; None if never.
+
+    It stays when it spends `STAYS` of the remaining time there: a short look at another
+    value is no departure, and a look at a good value is no arrival.
+    """
     wanted = set(good)
-    if value_at(samples, start_ns) in wanted:
-        return 0.0
-    for sample in samples:
-        if start_ns <= sample.taken_ns < end_ns and sample.value in wanted:
-            return (sample.taken_ns - start_ns) / NS
+    moments = [start_ns, *(s.taken_ns for s in samples if start_ns < s.taken_ns < end_ns)]
+    for moment_ns in moments:
+        if value_at(samples, moment_ns) in wanted:
+            found = shares(samples, moment_ns, end_ns)
+            if sum(share for value, share in found.items() if value in wanted) >= STAYS:
+                return (moment_ns - start_ns) / NS
     return None
 
 
@@ -94,7 +101,7 @@ def shares(samples: Sequence[KnobSample], start_ns: int, end_ns: int) -> dict[st
     """Share of the time between two moments at each value; they add up to 1."""
     edges = [start_ns, *(s.taken_ns for s in samples if start_ns < s.taken_ns < end_ns), end_ns]
     found: dict[str, float] = {}
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in itertools.pairwise(edges):
         value = value_at(samples, left)
         found[value] = found.get(value, 0.0) + (right - left) / (end_ns - start_ns)
     return found
@@ -104,7 +111,7 @@ def count_changes(samples: Sequence[KnobSample], start_ns: int, end_ns: int) -> 
     """How often the value changed between two moments."""
     values = [value_at(samples, start_ns)]
     values += [s.value for s in samples if start_ns < s.taken_ns < end_ns]
-    return sum(left != right for left, right in zip(values, values[1:], strict=False))
+    return sum(left != right for left, right in itertools.pairwise(values))
 
 
 def merge(logs: Iterable[Path]) -> list[list[Sample]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mlproxy.cli.exit_codes import INTERRUPTED
+from mlproxy.cli.options import names_of
 from mlproxy.cli.signals import unwinding
 from mlproxy.errors import MlproxyError
 from mlproxy.lab.bench.report import Report
@@ -28,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     bench = importlib.import_module(f"mlproxy.lab.bench.{options.name}")
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDTH)
     report = Report(options.name, options.quick, console)
-    setup = Setup(options.quick, options.seed, dict(pair.split("=", 1) for pair in options.model))
+    models = dict(pair.split("=", 1) for pair in options.model)
+    setup = Setup(options.quick, options.seed, names_of(options.only), models)
     try:
         with unwinding(), lab_lock(f"bench {options.name}", path=options.lock, wait_s=WAIT_S):
             bench.run(report, setup)
@@ -46,6 +48,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="minutes instead of an hour")
     parser.add_argument("--out", type=Path, help="folder for the JSON and markdown summary")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--only", default="", help="workloads, in grid and noharm", metavar="NAME,..."
+    )
     parser.add_argument("--model", action="append", default=[], metavar="ADAPTER=DIR")
     parser.add_argument("--lock", type=Path, default=LOCK_PATH, help="the lab's lock file")
     return parser.parse_args(argv)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mlproxy.lab import fio
 from mlproxy.lab.bench.report import Report, mb_s
-from mlproxy.lab.bench.setup import Setup, agent_on, held, knobs_now
+from mlproxy.lab.bench.setup import Setup, agent_on, held, knobs_now, verdicts
 from mlproxy.lab.fio import WorkloadResult, lay_out
 from mlproxy.lab.profile import PROFILES
 from mlproxy.lab.stats import Interval, paired_ratio
@@ -108,7 +108,7 @@ def _run(
     before = knobs_now(bed, ADAPTERS)
     bed.drop_caches()
     values: dict[str, object] = dict(before)
-    changes = 0
+    said: list[str] = []
     if arm == "agent":
         with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
             start_ns = time.monotonic_ns() + round(size.warm_s * 1e9)
@@ -116,8 +116,7 @@ def _run(
             end_ns = time.monotonic_ns()
             for name, samples in agent.watcher.samples.items():
                 values[name] = held(samples, start_ns, end_ns)
-            status = agent.status()
-            changes = sum(row.changes for row in status.knobs) if status else 0
+            said = verdicts(agent)
         assert knobs_now(bed, ADAPTERS) == before, "the agent left a knob changed"
     else:
         result = fio.run(workload, bed, size.runtime_s, size.warm_s, seed=number)
@@ -130,7 +129,7 @@ def _run(
         read_mean_us=_latency_us(result),
         writer_mb_s=mb_s(result.bytes_s("writer")),
         knobs=values,
-        changes=changes,
+        verdicts=said,
     )
     return result
 

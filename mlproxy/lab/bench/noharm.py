@@ -42,13 +42,13 @@ class Size:
 
 
 FULL = Size(RepeatRule(), 6.0, 20.0, 4.0)
-QUICK = Size(RepeatRule(at_least=3, at_most=3), 3.0, 5.0, 1.5)
+QUICK = Size(RepeatRule(at_least=2, at_most=2), 2.5, 3.0, 1.0)
 
 
 def run(report: Report, setup: Setup) -> None:
     """Every workload until the rule is content."""
     size = QUICK if setup.quick else FULL
-    workloads = [by_name(TRAINING, name) for name in WORKLOADS]
+    workloads = [by_name(TRAINING, name) for name in setup.only or WORKLOADS]
     with TestBed(PROFILES[PROFILE]) as bed:
         lay_out(bed, workloads)
         for workload in workloads:

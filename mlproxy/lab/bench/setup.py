@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mlproxy.lab import fio
 from mlproxy.lab.agentrun import AgentRun, knob_files, knob_text, policy
@@ -21,13 +22,14 @@ from mlproxy.registry import load_registry
 
 @dataclass(frozen=True)
 class Setup:
-    """Size, seed, and models by adapter name ("builtin" where absent)."""
+    """Size, seed, models by adapter name ("builtin" where absent), and only these workloads."""
 
     quick: bool = False
     seed: int = 0
+    only: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
 
-    def policies(self, *adapters: str, **options: str) -> dict[str, str]:
+    def policies(self, *adapters: str, **options: Any) -> dict[str, str]:
         """A policy per adapter; see agentrun.policy. ModelError when a model cannot be loaded,
         since an agent without one would measure as harmless."""
         found = {}
@@ -59,6 +61,13 @@ def held(samples: Sequence[KnobSample], start_ns: int, end_ns: int) -> dict[str,
     found = shares(samples, start_ns, end_ns)
     order = sorted(found, key=lambda value: -found[value])
     return {value: round(found[value], 2) for value in order if found[value] >= 0.005}
+
+
+def verdicts(agent: AgentRun) -> list[str]:
+    """The verdicts that the agent came to, each once, in order."""
+    decisions = [each for each in agent.outcomes() if each["kind"] == "decision"]
+    said = (f"{d['knob']} {d['current']} to {d['proposed']}: {d['rule']}" for d in decisions)
+    return list(dict.fromkeys(said))
 
 
 @dataclass(frozen=True)

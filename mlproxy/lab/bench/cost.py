@@ -1,0 +1,155 @@
+"""What the agent costs: CPU and memory at a true 1 Hz, and a batched decision.
+
+Asked: idle at most 0.1 % of a core, active 0.5 %, 120 MB resident; 64 proxies x 8 candidates
+x 2 quantiles with the shipped readahead model at most 21 us per proxy (median).
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlproxy.adapter import Adapter
+from mlproxy.decide import Question, recommend
+from mlproxy.features import FeatureSchema
+from mlproxy.lab.bench.report import Report
+from mlproxy.lab.bench.setup import Setup, agent_on
+from mlproxy.lab.clients import Client, lay_out_file, started
+from mlproxy.lab.profile import PROFILES
+from mlproxy.lab.testbed import TestBed
+from mlproxy.model import BUILTIN, load_model
+from mlproxy.proxy import Identity, Proxy
+from mlproxy.registry import load_registry
+
+IDLE_SHARE, ACTIVE_SHARE, RSS_MB, DECISION_US = 0.001, 0.005, 120.0, 21.0
+ADAPTERS = ("readahead", "iosched")
+PROXIES = 64
+FULL_S, QUICK_S = 300.0, 30.0
+FULL_DECISIONS, QUICK_DECISIONS = 2000, 300
+WARM_S = 5.0
+FILE_MB, DISK_MB = 1000, 1200
+PATTERN = "random"
+_NOBODY = Identity("", "")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def run(report: Report, setup: Setup) -> None:
+    """Idle, active, decision."""
+    seconds = QUICK_S if setup.quick else FULL_S
+    with TestBed(PROFILES["ssd-dilated"], size_mb=DISK_MB) as bed:
+        file = lay_out_file(bed, FILE_MB)
+        with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
+            time.sleep(WARM_S)
+            idle = _share(agent.pid, seconds)
+            ticks = _ticks(agent.state)
+            phases = f"{PATTERN}:{WARM_S + seconds + 5}"
+            with started(bed, file, [Client(phases)], agent.state.parent / "logs"):
+                time.sleep(WARM_S)
+                active = _share(agent.pid, seconds)
+                rss_mb = resident_mb(Path(f"/proc/{agent.pid}/status").read_text())
+            report.run("agent", idle=idle, active=active, rss_mb=rss_mb, ticks=ticks)
+    report.say(f"{len(ADAPTERS)} adapters on one disk, interval 1 s, {seconds:.0f} s each.")
+    report.judge(f"idle <= {IDLE_SHARE:.1%} of a core", f"{idle:.3%}", idle <= IDLE_SHARE)
+    report.judge(f"active <= {ACTIVE_SHARE:.1%} of a core", f"{active:.3%}", active <= ACTIVE_SHARE)
+    report.judge(f"resident <= {RSS_MB:.0f} MB", f"{rss_mb:.0f} MB", rss_mb <= RSS_MB)
+    _decisions(report, setup)
+
+
+def cpu_s(stat: str) -> float:
+    """User and system time of a process, from the text of /proc/PID/stat (proc(5))."""
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def resident_mb(status: str) -> float:
+    """VmRSS of /proc/PID/status, in 10**6 bytes."""
+    for line in status.splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
+def _share(pid: int, seconds: float) -> float:
+    """Share of one core that a process uses in the coming seconds."""
+    stat = Path(f"/proc/{pid}/stat")
+    before, begun_s = cpu_s(stat.read_text()), time.monotonic()
+    time.sleep(seconds)
+    return (cpu_s(stat.read_text()) - before) / (time.monotonic() - begun_s)
+
+
+def _ticks(state: Path) -> int:
+    from mlproxy.status import read_status
+
+    status = read_status(state)
+    return status.ticks if status else 0
+
+
+def _decisions(report: Report, setup: Setup) -> None:
+    """Median time of one batched decision: features to recommendations, hot, on one core."""
+    adapter = load_registry().get("readahead")
+    model = load_model(adapter, setup.models.get("readahead", BUILTIN))
+    questions = list(_questions(adapter, PROXIES))
+    count = QUICK_DECISIONS if setup.quick else FULL_DECISIONS
+    with _one_core():
+        times_us = []
+        for _ in range(count):
+            begun_ns = time.perf_counter_ns()
+            answers = recommend(adapter, model, questions, 0.9, 0.05)
+            times_us.append((time.perf_counter_ns() - begun_ns) / 1e3 / len(answers))
+    median_us = statistics.median(times_us)
+    candidates = len(questions[0].options)
+    worst = statistics.quantiles(times_us, n=100)[98]
+    report.run(
+        "decision", proxies=PROXIES, candidates=candidates, median_us=median_us, p99_us=worst
+    )
+    report.judge(
+        f"{PROXIES} proxies x {candidates} candidates x 2 quantiles <= {DECISION_US:.0f} us per "
+        "proxy (median)",
+        f"{median_us:.1f} us",
+        median_us <= DECISION_US,
+    )
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _questions(adapter: Adapter, count: int) -> Iterator[Question]:
+    """Windows of `count` proxies on the way from random to sequential reads, all different."""
+    knob = adapter.knob("read_ahead_kb")
+    setting = {knob.name: 128}
+    for number in range(count):
+        features = _features(adapter, number / count)
+        yield Question(
+            proxy=Proxy(f"readahead.0:{number}", "readahead", "lab", "stock", "", _NOBODY, {}),
+            features=features,
+            vector=features.vector(),
+            current=setting,
+            held=setting,
+            baseline=setting,
+            options=[(knob.name, value) for value in knob.grid],
+            taken_ns=number,
+        )
+
+
+def _features(adapter: Adapter, part: float) -> FeatureSchema:
+    """A window, `part` of the way from random to sequential."""
+    schema = adapter.schema
+    seen = {
+        "read_kb_per_request": 16 + 110 * part,
+        "read_wait_ms": 1 + 4 * part,
+        "utilisation": 0.5 + 0.5 * part,
+        "run_kb": 16 + 2000 * part,
+    }
+    values = dict.fromkeys(schema.names(), part)
+    return schema(**{**values, **{name: seen[name] for name in seen if name in values}})
