@@ -15,7 +15,7 @@ from mlproxy.globs import covers, share_a_name
 from mlproxy.knob import Knob
 from mlproxy.policy import KnobPolicy, Match, Policy
 from mlproxy.policy_yaml import dotted, short
-from mlproxy.progress import refusal
+from mlproxy.refused import refusal
 
 Names = Iterable[str]
 """Every name of one proxy, as in `Proxy.names`."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import posixpath
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +17,7 @@ from mlproxy.objective import Objective
 from mlproxy.policy_objective import ObjectiveSource
 from mlproxy.progress_cgroup import CgroupProgress
 from mlproxy.progress_polled import command_progress, prometheus_progress
+from mlproxy.refused import SIGNALS, refusal
 from mlproxy.snapshot import Sample
 from mlproxy.tree import Tree
 
@@ -98,34 +97,6 @@ class SampleProgress:
         """Nothing is kept open."""
 
 
-@dataclass(frozen=True)
-class Signal:
-    """A kind of signal that looks like progress: where it is found, and why it is none."""
-
-    why: str
-    files: re.Pattern[str]
-    metrics: re.Pattern[str]
-    attributes: str
-
-
-SIGNALS = {
-    "device": Signal(
-        "device throughput counts what was read ahead in vain as well: on random mmap reads it "
-        "chooses the wrong arm every time (measured)",
-        re.compile(r"^/proc/(diskstats|vmstat)$|^/sys/.*/stat$|/io\.stat$|/blkio\.[^/]*$"),
-        re.compile(r"^node_(disk|vmstat)_|^container_(fs|blkio)_"),
-        "disk.",
-    ),
-    "psi": Signal(
-        "pressure (PSI) tells how long tasks waited, not what they got done: for readahead its "
-        "sign is right in 36 to 53 % of the arms (measured)",
-        re.compile(r"^/proc/pressure/|/(io|memory|cpu)\.pressure$"),
-        re.compile(r"^(node|container)_pressure_"),
-        "psi.",
-    ),
-}
-
-
 def open_progress(
     source: ObjectiveSource | None, objective: Objective, tree: Tree
 ) -> ProgressSource | None:
@@ -168,15 +139,3 @@ def _stock_progress(objective: Objective) -> SampleProgress | None:
         if attribute and kind in SIGNALS and attribute.startswith(SIGNALS[kind].attributes):
             raise ConfigError(f"progress {attribute} is refused: {SIGNALS[kind].why}")
     return SampleProgress(attribute) if attribute else None
-
-
-def refusal(source: ObjectiveSource, objective: Objective) -> str:
-    """Why a signal is no progress for this objective; "" when nothing is known against it."""
-    path = posixpath.normpath(source.file or "/")
-    metric = source.prometheus.metric if source.prometheus else ""
-    for kind in objective.refused:
-        signal = SIGNALS.get(kind)
-        if signal and (signal.files.search(path) or signal.metrics.search(metric)):
-            named = f"prometheus {metric}" if metric else f"file {path}"
-            return f"{named} is refused: {signal.why}"
-    return ""

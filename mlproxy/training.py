@@ -131,14 +131,15 @@ def _stretch(data: Dataset, held_out: HeldOut) -> dict[str, float]:
         raise ConfigError("no held-out window resembles the others: too few workloads to validate")
     low, median = held_out.gains[chosen].T
     gain = data.gain_log[chosen]
-    if not _has_skill(gain, [data.group[row] for row in chosen.tolist()]):
+    acted = chosen[median > 0]
+    if not _has_skill(data.gain_log[acted], [data.group[row] for row in acted.tolist()]):
         return {str(level): UNSURE for level in CONFIDENCES}
     missed = (median - gain) / spread(median, low)
     return {str(level): round(float(np.quantile(missed, level)), 4) for level in CONFIDENCES}
 
 
 def _has_skill(gain: Array64, groups: Sequence[str]) -> bool:
-    """True when the choices for groups never seen gained something: the 95 % lower bound of
+    """True when the changes it would make for groups never seen gain something: the 95 % lower bound of
     the mean over groups is above zero. A model of chance (shuffled labels) has none."""
     names = np.asarray(groups)
     means = np.array([gain[names == name].mean() for name in np.unique(names)])

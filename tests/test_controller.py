@@ -13,7 +13,7 @@ from mlproxy.snapshot import Sample
 from mlproxy.trial import TrialState
 from mlproxy.verdict import Verdict
 from tests.machine import NS, reads
-from tests.test_judgement import REC
+from tests.test_judgement import REC, answer
 from tests.world import Physicist, make_policy, make_seat
 
 HOLD = Verdict("hold", "no-change", "")
@@ -211,6 +211,17 @@ def test_only_a_phase_after_the_change_ends_the_dwell() -> None:
         bench.busy()
     bench.busy(1, 128, "sequential")
     assert phase_changed(bench.controller, REC)
+
+
+def test_a_look_takes_the_running_slot_out_of_the_count() -> None:
+    bench = Bench()
+    bench.rule(Mode.COLLABORATION, 0.0)
+    ruling = bench.controller.ruling
+    assert ruling is not None
+    ruling._counted_from = (bench.now_ns, {"progress": 1.0})
+    bench.controller.doubt(answer(), Verdict("refuse", "min-gain", ""), bench.now_ns)
+    assert bench.controller.look is not None
+    assert ruling._counted_from is None
 
 
 def test_the_next_moment_is_never_now() -> None:

@@ -95,7 +95,9 @@ def test_looks_renew_a_lease_that_is_longer_than_their_own_pace(tmp_path: Path) 
 
 def test_the_shortest_lease_allowed_is_long_enough_to_be_renewed(tmp_path: Path) -> None:
     world = World(tmp_path, interval="5s", lease="10s")
+    world.machine.rates = lambda workload, value: reads(workload, value, traced=True)
     world.run(120)
+    assert world.values() == [4]
     assert "lease over" not in world.whys()
 
 

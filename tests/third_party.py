@@ -16,7 +16,7 @@ from tests.markdown import files_in
 
 PROGRAM = "from mlproxy.cli import main; raise SystemExit(main())"
 WORKLOADS = 6
-WINDOWS = 4
+WINDOWS = 3
 
 Raw = dict[str, Any]
 
