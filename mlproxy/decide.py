@@ -169,7 +169,15 @@ def _recommend(
         lower_log=chosen.lower_log,
         current_gain_log=now,
         confidence=confidence,
-        why=adapter.reason(question.features, knob, held, chosen.value),
+        why=_why(adapter, question, chosen),
         model=model.digest,
         distance=distance,
     )
+
+
+def _why(adapter: Adapter, question: Question, chosen: Prediction) -> str:
+    held = question.held[chosen.knob]
+    try:
+        return adapter.reason(question.features, chosen.knob, held, chosen.value)
+    except Exception as error:  # a plug-in's fault must not end the agent
+        return f"adapter {adapter.name} gives no reason: {type(error).__name__}: {error}"

@@ -49,10 +49,11 @@ class Domain:
     def distance(self, rows: Array) -> Array:
         """Shape (n,) distances over the threshold of `rows` (n, features); above 1 is outside.
 
-        A missing value counts as the centre: absence alone is not strangeness.
+        A missing value has no distance: absence alone is not strangeness.
         """
-        scaled = self._scaled(rows)
-        squares = (scaled**2).sum(1)[:, None] + (self.points**2).sum(1)[None, :]
+        known = np.isfinite(rows).astype(float)
+        scaled = self._scaled(rows) * known
+        squares = (scaled**2).sum(1)[:, None] + known @ (self.points**2).T
         nearest = (squares - 2.0 * scaled @ self.points.T).min(axis=1)
         return cast(Array, np.sqrt(np.maximum(nearest, 0.0)) / self.threshold)
 

@@ -62,6 +62,10 @@ class Judgement:
             )
         )
 
+    def overridden(self, controller: Controller, knob: str) -> None:
+        """Remember that somebody else wrote a knob over our value."""
+        self._trust.overridden(identity_key(controller.seat.proxy), knob)
+
     def learn(self, controller: Controller, judged: Judged) -> float | None:
         """Keep what a pair taught; on a regress take the ruling back at once (promise 6).
 
@@ -100,6 +104,7 @@ class Judgement:
             mode=state.mode,
             paused=paused,
             stood_down=controller.stood_down,
+            overrides=self._trust.overrides(identity_key(seat.proxy), rec.knob),
             window_age_s=max(now_ns - controller.watch.seen_ns, 0) / NS,
             kernel=seat.kernel[knob.name],
             adapter=seat.own_range(knob),

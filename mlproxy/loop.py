@@ -118,6 +118,7 @@ class Agent:
             found = self._transport.value(controller.seat.proxy, knob)
             left = controller.setting.get(knob.name)
             if found is not None and found != left:
+                self._judgement.overridden(controller, knob.name)
                 self._stand_down(controller, f"{knob.name} is {found}, we left {left}")
                 return
 
@@ -157,6 +158,7 @@ class Agent:
             try:
                 self._actuator.set(seat.proxy, seat.adapter, knob, change.value, seat.clamp(knob))
             except Overridden as error:
+                self._judgement.overridden(controller, knob.name)
                 self._stand_down(controller, str(error))
                 return
             except MlproxyError as error:

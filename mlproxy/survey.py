@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from mlproxy.adapter import Missing
 from mlproxy.decide import Answer, Question, recommend
 from mlproxy.evidence import Evidence
 from mlproxy.mode import Mode
@@ -22,6 +21,7 @@ from mlproxy.step import judge_answer
 from mlproxy.transports.base import Transport
 from mlproxy.tree import Tree
 from mlproxy.verdict import History, Verdict
+from mlproxy.watch import see
 
 WINDOW_S = 5.0
 PARTS = 5
@@ -80,17 +80,12 @@ class Survey:
             return
         window = Window(before[name], after[name])
         self._pressure[name] = pressure_of(window)
-        idle = seat.adapter.idle(window)
-        if idle:
-            self._reasons[name] = idle
-            return
-        try:
-            features = seat.adapter.features(window, seat.proxy, seat.baseline)
-        except Missing as missing:
-            self._reasons[name] = f"missing: {missing}"
+        sight = see(seat, window, seat.baseline)
+        if sight.features is None:
+            self._reasons[name] = sight.nothing
             return
         domain = seat.model.domain if seat.model else None
-        self._evidence[name].add(features, seat.baseline, domain)
+        self._evidence[name].add(sight.features, seat.baseline, domain)
 
     def _ask(self) -> Iterator[Answer]:
         groups: dict[tuple[int, float, float], list[Seat]] = defaultdict(list)

@@ -139,8 +139,8 @@ def _stretch(data: Dataset, held_out: HeldOut) -> dict[str, float]:
 
 
 def _has_skill(gain: Array64, groups: Sequence[str]) -> bool:
-    """True when the changes it would make for groups never seen gain something: the 95 % lower bound of
-    the mean over groups is above zero. A model of chance (shuffled labels) has none."""
+    """True when the changes it would make for groups never seen gain something: the 95 %
+    lower bound of the mean over groups is above zero. A model of chance has none."""
     names = np.asarray(groups)
     means = np.array([gain[names == name].mean() for name in np.unique(names)])
     if len(means) < 2:

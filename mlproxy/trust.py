@@ -22,6 +22,7 @@ VERSION = 1
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, MlproxyError)
 FIRST_REGRESSION_S = 600.0
 LONGEST_REGRESSION_S = 86_400.0
+MOST_OVERRIDES = 16
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class TrustStore:
     problem: str = ""
     _trust: dict[Key, Trust] = field(default_factory=dict)
     _regressions: dict[tuple[str, str, Value], _Remembered] = field(default_factory=dict)
+    _overrides: dict[tuple[str, str], list[float]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path, clock_s: Callable[[], float] = time.time) -> TrustStore:
@@ -117,6 +119,7 @@ class TrustStore:
         except _UNREADABLE as error:
             store._trust.clear()
             store._regressions.clear()
+            store._overrides.clear()
             store.problem = f"no trust is assumed: {path}: {type(error).__name__}: {error}"
         return store
 
@@ -152,6 +155,17 @@ class TrustStore:
             if (item.proxy, item.knob) == (proxy, knob) and item.left_s(now_s) > 0
         )
 
+    def overridden(self, proxy: str, knob: str) -> None:
+        """Somebody else wrote a knob over our value."""
+        self._overrides.setdefault((proxy, knob), []).append(self.clock_s())
+        self._save()
+
+    def overrides(self, proxy: str, knob: str) -> int:
+        """How often that happened in the last day."""
+        now_s = self.clock_s()
+        moments = self._overrides.get((proxy, knob), ())
+        return sum(abs(now_s - when_s) < LONGEST_REGRESSION_S for when_s in moments)
+
     def _drop(self, about: Callable[[Key], bool], model: str) -> None:
         self._trust = {
             key: trust for key, trust in self._trust.items() if key.model == model or not about(key)
@@ -170,11 +184,23 @@ class TrustStore:
         for row in document["regressions"]:
             item = _remembered(row)
             self._regressions[item.proxy, item.knob, item.value] = item
+        for row in document["overrides"]:
+            place = (str(row["proxy"]), str(row["knob"]))
+            self._overrides[place] = [float(when_s) for when_s in row["when_s"]]
 
     def _save(self) -> None:
         rows = [{"key": asdict(key), "trust": asdict(trust)} for key, trust in self._trust.items()]
         regressions = [asdict(item) for item in self._regressions.values()]
-        document = {"version": VERSION, "trust": rows, "regressions": regressions}
+        overrides = [
+            {"proxy": proxy, "knob": knob, "when_s": moments[-MOST_OVERRIDES:]}
+            for (proxy, knob), moments in self._overrides.items()
+        ]
+        document = {
+            "version": VERSION,
+            "trust": rows,
+            "regressions": regressions,
+            "overrides": overrides,
+        }
         try:
             atomic_write_json(self.path, document)
         except MlproxyError as error:

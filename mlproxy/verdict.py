@@ -39,7 +39,7 @@ class History:
         mode: the mode that has been earned (the policy's ceiling is applied here).
         paused: who or what paused the agent, e.g. the kill-switch file; "" when nobody.
         stood_down: what the administrator did to this knob; "" when nothing.
-        overrides: times another writer changed the knob back in this run.
+        overrides: times another writer changed the knob over our value in the last day.
         missing: required features that are missing, with the reason if there is one.
         window_age_s: age of the window that the features were computed from.
         kernel, adapter: legal values as the kernel and the adapter state them.

@@ -65,7 +65,7 @@ class Watch:
             return None
         self._start = sample
         self.pressure = pressure_of(window)
-        sight = self._see(window, setting)
+        sight = see(self.seat, window, setting)
         if sight.features is None:
             self.forget()
             return sight
@@ -84,16 +84,6 @@ class Watch:
         self._fresh = False
         return evidence
 
-    def _see(self, window: Window, setting: Setting) -> Sight:
-        adapter = self.seat.adapter
-        idle = adapter.idle(window)
-        if idle is not None:
-            return Sight(None, idle)
-        try:
-            return Sight(adapter.features(window, self.seat.proxy, setting), "")
-        except Missing as missing:
-            return Sight(None, f"missing: {missing}")
-
     def _learn(self, features: FeatureSchema, setting: Setting, arm: Arm, now_ns: int) -> Sight:
         domain = self.seat.model.domain if self.seat.model else None
         self._latest = self._evidence[arm]
@@ -102,3 +92,17 @@ class Watch:
         if shifted:
             self.phase_ns = now_ns
         return Sight(features, "", shifted)
+
+
+def see(seat: Seat, window: Window, setting: Setting) -> Sight:
+    """What one window shows; an adapter that fails on it shows nothing, and why is said."""
+    adapter = seat.adapter
+    try:
+        idle = adapter.idle(window)
+        if idle is not None:
+            return Sight(None, idle)
+        return Sight(adapter.features(window, seat.proxy, setting), "")
+    except Missing as missing:
+        return Sight(None, f"missing: {missing}")
+    except Exception as error:  # a plug-in's fault must not end the agent
+        return Sight(None, f"adapter {adapter.name} failed: {type(error).__name__}: {error}")

@@ -71,7 +71,6 @@ class IoschedAdapter(Adapter):
         guards=(Guard("writes_s", 0.85, "writes completed beside the reader", "disk.write_ios"),),
         stock_progress="disk.read_ios",
     )
-    facts = {"rotational": "queue/rotational"}
     note = "writing a queue knob freezes the queue for 16 to 28 ms"
 
     def idle(self, window: Window) -> str | None:
@@ -85,7 +84,7 @@ class IoschedAdapter(Adapter):
         """See IoschedFeatures. Raises Missing without disk counters."""
         if window.delta("disk.read_ios") is None or window.delta("disk.write_ios") is None:
             raise Missing("no counters for this disk in /proc/diskstats")
-        return queue_features(window, proxy)
+        return queue_features(window)
 
     def reason(self, features: FeatureSchema, knob: str, current: Value, proposed: Value) -> str:
         """What in the window speaks for the change."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mlproxy.features import FeatureSchema, feature
-from mlproxy.proxy import Proxy
 from mlproxy.snapshot import Window, ratio
 
 DISKSTATS = "/proc/diskstats (Documentation/admin-guide/iostats.rst)"
@@ -26,10 +25,9 @@ class IoschedFeatures(FeatureSchema):
     writeback_mb: float | None = feature(
         "MB", "/proc/vmstat", "pages under writeback: a buffered writer", optional=True
     )
-    rotational: float | None = feature("0/1", "queue/rotational", "it seeks", optional=True)
 
 
-def queue_features(window: Window, proxy: Proxy) -> IoschedFeatures:
+def queue_features(window: Window) -> IoschedFeatures:
     """Features of a window that holds at least one request."""
     reads = window.delta("disk.read_ios") or 0.0
     writes = window.delta("disk.write_ios") or 0.0
@@ -52,5 +50,4 @@ def queue_features(window: Window, proxy: Proxy) -> IoschedFeatures:
         write_kb_per_request=ratio(write_kb, writes),
         flush_share=ratio(window.delta("disk.flush_ios"), writes),
         writeback_mb=None if writeback is None else writeback * 4.096e-3,
-        rotational=proxy.facts.get("rotational"),
     )

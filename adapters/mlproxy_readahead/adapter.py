@@ -47,7 +47,6 @@ class ReadaheadAdapter(Adapter):
         what="bytes that the application gets on by, as it counts them itself",
         refused=("device", "psi"),
     )
-    facts = {"rotational": "queue/rotational"}
     note = "read_ahead_kb takes effect for files opened from now on"
 
     def idle(self, window: Window) -> str | None:
@@ -67,7 +66,7 @@ class ReadaheadAdapter(Adapter):
         """See ReadaheadFeatures. Raises Missing without disk counters."""
         if not window.delta("disk.read_ios"):
             raise Missing("no read counters for this device in /proc/diskstats")
-        return read_features(window, proxy, float(setting["read_ahead_kb"]))
+        return read_features(window, float(setting["read_ahead_kb"]))
 
     def reason(self, features: FeatureSchema, knob: str, current: Value, proposed: Value) -> str:
         """What in the window speaks for the change."""

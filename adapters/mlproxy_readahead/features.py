@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mlproxy.features import FeatureSchema, feature
-from mlproxy.proxy import Proxy
 from mlproxy.snapshot import Window, ratio
 
 DISKSTATS = "/proc/diskstats (Documentation/admin-guide/iostats.rst)"
@@ -46,10 +45,9 @@ class ReadaheadFeatures(FeatureSchema):
     backward_share: float | None = feature(
         "1", TRACE, "runs that end where another began", optional=True
     )
-    rotational: float | None = feature("0/1", "queue/rotational", "it seeks", optional=True)
 
 
-def read_features(window: Window, proxy: Proxy, read_ahead_kb: float) -> ReadaheadFeatures:
+def read_features(window: Window, read_ahead_kb: float) -> ReadaheadFeatures:
     """Features of a window that holds at least one read."""
     reads = window.delta("disk.read_ios") or 0.0
     read_kb = (window.delta("disk.read_sectors") or 0.0) / 2
@@ -76,7 +74,6 @@ def read_features(window: Window, proxy: Proxy, read_ahead_kb: float) -> Readahe
         run_kb=_run_kb(window, runs),
         forward_share=ratio(window.delta("trace.forward"), runs),
         backward_share=ratio(window.delta("trace.backward"), runs),
-        rotational=proxy.facts.get("rotational"),
     )
 
 

@@ -66,6 +66,5 @@ def test_a_real_sweep_resumes_and_its_rows_are_records(
     for record in records:
         assert record.metrics["progress"] > 0
         assert all((window["read_kb_per_request"] or 0) >= 4 for window in record.windows)
-        assert all(window["rotational"] == 0 for window in record.windows)
     mapped = {r.setting["read_ahead_kb"]: r for r in records if "mmap" in r.group}
     assert mapped[512].metrics["progress"] < mapped[4].metrics["progress"] / 2
