@@ -3,7 +3,7 @@
 PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
-PROFILES ?= ssd-dilated disk-seek
+PROFILES ?= ssd-dilated
 ADAPTERS := readahead iosched
 # What `make test` hands to pytest, e.g. PYTEST="-k gate".
 PYTEST  ?=

@@ -37,7 +37,8 @@ TEXTS = sorted(
 CONTRACT = {
     f"mlproxy.{name}" for name in ("adapter", "features", "knob", "objective", "proxy", "snapshot")
 }
-MACHINE_WORDS = re.compile(r"/work/[a-z]|pypi\.org|pythonhosted|index-url[= ]+\w")
+HERE = re.escape(str(ROOT))
+MACHINE_WORDS = re.compile(rf"{HERE}|index-url[= ]+\w|https?://\S+/simple\b")
 
 
 def _name(path: Path) -> str:
