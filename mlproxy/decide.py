@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,7 @@ class Question:
     taken_ns: int
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """Log gains over the baseline of one option."""
 
     knob: str
@@ -110,18 +109,24 @@ def _predictions(
 ) -> Iterator[Prediction]:
     """Gains over the baseline: the model predicts those over the setting in force, which is
     no gain over itself by definition."""
-    current, baseline = dict(question.current), dict(question.baseline)
+    held, current, baseline = question.held, question.current, question.baseline
     zero = 0.0 if baseline == current else float(median[0])
+    alone = {knob: _differ(held, baseline) <= {knob} for knob in held}
+    seen = {knob: _differ(held, current) <= {knob} for knob in held}
     for (knob, value), gain, lower in zip(
         question.options, median[1:].tolist(), low[1:].tolist(), strict=True
     ):
-        setting = {**question.held, knob: value}
-        if setting == baseline:
+        if alone[knob] and value == baseline[knob]:
             yield Prediction(knob, value, 0.0, 0.0)
-        elif setting == current:
+        elif seen[knob] and value == current[knob]:
             yield Prediction(knob, value, -zero, -zero)
         else:
             yield Prediction(knob, value, gain - zero, lower - zero)
+
+
+def _differ(one: Setting, other: Setting) -> set[str]:
+    """Knobs of `one` that `other` holds at another value."""
+    return {knob for knob, value in one.items() if other.get(knob) != value}
 
 
 def _choose(question: Question, options: Sequence[Prediction], min_gain_log: float) -> Prediction:

@@ -31,9 +31,9 @@ PARAMETERS: dict[str, Any] = {
     "objective": "reg:quantileerror",
     "quantile_alpha": list(QUANTILES),
     "tree_method": "hist",
-    "max_depth": 7,
-    "eta": 0.2,
-    "min_child_weight": 5,
+    "max_depth": 6,
+    "eta": 0.3,
+    "min_child_weight": 2,
     "nthread": 2,
 }
 
