@@ -90,8 +90,17 @@ def test_nothing_is_left_after_a_signal_at_a_random_moment(number: int, tmp_path
     marker = f"MLPROXY_DEMO_TEST={os.getpid()}-{number}-"
     loops = idle_knobs()
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlproxy.lab.demo", "--seconds", "0.5", "--size-mb", "40"]
-        + ["--lock", str(tmp_path / "lock")],
+        [
+            sys.executable,
+            "-m",
+            "mlproxy.lab.demo",
+            "--seconds",
+            "0.5",
+            "--size-mb",
+            "40",
+            "--lock",
+            str(tmp_path / "lock"),
+        ],
         env={**os.environ, "MLPROXY_DEMO_TEST": marker.partition("=")[2], "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
