@@ -142,7 +142,7 @@ def test_status_explain_and_revert_after_apply(
     assert (told.id, told.why, told.measured) == (REC.id, REC.why, "untested")
     assert told.do == (f"echo 16 > /{READ_AHEAD_KB}",)
     assert told.undo == (f"echo 128 > /{READ_AHEAD_KB}",)
-    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("mlproxy.cli.revert.require_root", lambda _: None)
     recover = restoring.recover
     monkeypatch.setattr(restoring, "recover", lambda _, *rest: recover(root, *rest))
     assert mlproxy("revert", "iosched").code == 2
