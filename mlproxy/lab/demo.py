@@ -19,6 +19,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from mlproxy.cli.console import out
 from mlproxy.cli.exit_codes import INTERRUPTED
 from mlproxy.cli.signals import ENDING
 from mlproxy.errors import MlproxyError
@@ -39,7 +40,7 @@ CLIENTS = 8
 KNOB = "read_ahead_kb"
 PHASES = ("random", "sequential")
 PHASE_S = 14.0
-FILE_MB, DISK_MB, MEMORY_MB = 1200, 1400, 128
+FILE_MB, MEMORY_MB = 1200, 128
 POLL_S = 0.25
 
 
@@ -89,9 +90,18 @@ class Stage:
 
 
 def run_demo(
-    console: Console, *, phase_s: float = PHASE_S, lock: Path = LOCK_PATH, model: str = "builtin"
+    console: Console,
+    *,
+    phase_s: float = PHASE_S,
+    size_mb: int = FILE_MB,
+    lock: Path = LOCK_PATH,
+    model: str = "builtin",
 ) -> None:
     """The whole demonstration; everything it made is gone when it returns or raises.
+
+    Args:
+        phase_s: length of either phase in seconds.
+        size_mb: size of the table, which should not fit into the clients' cache.
 
     Raises:
         Busy: a measurement holds the lab.
@@ -103,11 +113,11 @@ def run_demo(
     with interrupt.listening(), lab_lock("mlproxy demo", path=lock):
         with (
             tempfile.TemporaryDirectory(prefix="mlproxy-demo-") as folder,
-            TestBed(PROFILE, size_mb=DISK_MB, memory_mb=MEMORY_MB) as bed,
+            TestBed(PROFILE, size_mb=size_mb * 5 // 4 + 100, memory_mb=MEMORY_MB) as bed,
         ):
             interrupt.check()
             opening(console, PROFILE, bed.disk, CLIENTS, phase_s)
-            file = lay_out_file(bed, FILE_MB)
+            file = lay_out_file(bed, size_mb)
             interrupt.check()
             stage = Stage(console, bed, file, Path(folder), phase_s, interrupt)
             without = _without(stage)
@@ -177,11 +187,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The demonstration with phases of another length; for tests."""
     parser = argparse.ArgumentParser(prog="python -m mlproxy.lab.demo", description=__doc__)
     parser.add_argument("--seconds", type=float, default=PHASE_S, help="length of a phase")
+    parser.add_argument("--size-mb", type=int, default=FILE_MB, help="size of the table")
     parser.add_argument("--lock", type=Path, default=LOCK_PATH, help="the lab's lock file")
     parser.add_argument("--model", default="builtin", help="folder of a model")
     options = parser.parse_args(argv)
     try:
-        run_demo(Console(), phase_s=options.seconds, lock=options.lock, model=options.model)
+        run_demo(
+            out(),
+            phase_s=options.seconds,
+            size_mb=options.size_mb,
+            lock=options.lock,
+            model=options.model,
+        )
     except MlproxyError as error:
         print(f"mlproxy demo: {error}", file=sys.stderr)
         return error.exit_code
