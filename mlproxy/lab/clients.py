@@ -23,10 +23,12 @@ _BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Client:
-    """One reader: its phases as the reader takes them ("random:5,sequential:5")."""
+    """One reader: its phases as the reader takes them ("random:5,sequential:5"), how often it
+    opens its file again, and how often it logs and reports its progress."""
 
     phases: str
     reopen_s: float = 1.5
+    interval_s: float = 0.1
     seed: int = 0
 
 
@@ -77,6 +79,7 @@ def started(
 def _command(file: Path, client: Client, log: Path, progress: Path | None) -> list[str]:
     command = [sys.executable, "-m", "mlproxy.lab.reader", str(file)]
     command += ["--phases", client.phases, "--reopen-s", str(client.reopen_s)]
+    command += ["--interval-s", str(client.interval_s)]
     command += ["--seed", str(client.seed), "--log", str(log)]
     return command + (["--progress", str(progress)] if progress else [])
 

@@ -130,20 +130,25 @@ def _touch(mapping: mmap.mmap, first: int, pages: int) -> None:
 class Recorder:
     """Appends a sample to the log every 100 ms and keeps the progress file up to date.
 
+    A trial with short slots needs its progress at shorter intervals.
+
     The progress file holds one growing number, the useful bytes, and is replaced whole, so
     that whoever reads it never sees half a number.
     """
 
-    def __init__(self, log: Path, progress: Path | None) -> None:
+    def __init__(
+        self, log: Path, progress: Path | None, interval_ns: int = LOG_INTERVAL_NS
+    ) -> None:
         self._log = log.open("a", buffering=1, encoding="ascii")
         self._progress = progress
+        self._interval_ns = interval_ns
         self._next_ns = 0
 
     def due(self, now_ns: int) -> bool:
         return now_ns >= self._next_ns
 
     def record(self, sample: Sample) -> None:
-        self._next_ns = sample.taken_ns + LOG_INTERVAL_NS
+        self._next_ns = sample.taken_ns + self._interval_ns
         self._log.write("{},{},{}\n".format(*sample))
         if self._progress is not None:
             fresh = self._progress.with_name(f".{self._progress.name}.{os.getpid()}")
@@ -208,6 +213,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--phases", help="e.g. random:20,sequential:20; instead of --pattern")
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--progress", type=Path)
+    parser.add_argument("--interval-s", type=float, default=LOG_INTERVAL_NS / 1e9)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(argv)
 
@@ -217,7 +223,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _arguments(argv)
     try:
         phases = parse_phases(options.phases or f"{options.pattern}:{options.seconds}")
-        recorder = Recorder(options.log, options.progress)
+        interval_ns = round(options.interval_s * 1e9)
+        recorder = Recorder(options.log, options.progress, interval_ns)
         Reader(options.file, options.engine, options.reopen_s, recorder).run(phases, options.seed)
         recorder.close()
     except (ConfigError, LabError) as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from mlproxy.lab.reader import Sample, read_log
 
 NS = 1_000_000_000
-STAYS = 0.7
+STAYS, STAYS_S = 0.7, 5
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ def time_to(
 ) -> float | None:
     """Seconds until the knob holds a good value and stays at good ones; None if never.
 
-    It stays when it spends `STAYS` of the remaining time there: a short look at another
-    value is no departure, and a look at a good value is no arrival.
+    It stays when it spends `STAYS` of the next `STAYS_S` seconds there, so that a look of 2.5 s
+    at a good value is no arrival.
     """
     wanted = set(good)
     moments = [start_ns, *(s.taken_ns for s in samples if start_ns < s.taken_ns < end_ns)]
     for moment_ns in moments:
         if value_at(samples, moment_ns) in wanted:
-            found = shares(samples, moment_ns, end_ns)
+            found = shares(samples, moment_ns, min(moment_ns + STAYS_S * NS, end_ns))
             if sum(share for value, share in found.items() if value in wanted) >= STAYS:
                 return (moment_ns - start_ns) / NS
     return None

@@ -56,7 +56,8 @@ def test_a_phase_ends_with_its_last_sample() -> None:
     ("good", "start_s", "end_s", "expected"),
     [
         pytest.param({"4"}, 1, 16, 5.0, id="arrives"),
-        pytest.param({"4", "16"}, 1, 16, 1.0, id="a short departure is none"),
+        pytest.param({"4", "128"}, 3, 16, 1.0, id="what it holds may change"),
+        pytest.param({"128"}, 3, 6, 1.0, id="the end cuts the stay short"),
         pytest.param({"16"}, 1, 16, None, id="a look is no arrival"),
         pytest.param({"128"}, 0, 2, 0.0, id="already there"),
         pytest.param({"8192"}, 0, 9, None, id="never"),

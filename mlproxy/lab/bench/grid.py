@@ -49,7 +49,7 @@ class Size:
     steady_starts: tuple[int, ...]
 
 
-FULL = Size(tuple(each.name for each in TRAINING), GRID, GRID, 1.5, 4, 6.0, 60.0, (128,))
+FULL = Size(tuple(each.name for each in TRAINING), GRID, GRID, 1.5, 2, 6.0, 60.0, (128,))
 QUICK_WORKLOADS = ("mmap-random-4k", "mmap-sequential-64k")
 QUICK = Size(QUICK_WORKLOADS, (4, 16, 128, 2048), (2048,), 1.0, 2, 5.0, 5.0, ())
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mlproxy.lab import fio
 from mlproxy.lab.bench.report import Report, mb_s
-from mlproxy.lab.bench.setup import Setup, agent_on, held, knobs_now, verdicts
+from mlproxy.lab.bench.setup import Setup, after_s, agent_on, held, unchanged, verdicts
 from mlproxy.lab.fio import WorkloadResult, lay_out
 from mlproxy.lab.profile import PROFILES
 from mlproxy.lab.stats import Interval, paired_ratio
@@ -30,12 +30,15 @@ ADAPTERS = ("iosched",)
 class Size:
     """How much is measured. The warm-up lets the agent see and act, in both arms alike."""
 
+    profiles: tuple[str, ...]
     pairs: int
     runtime_s: float
     warm_s: float
 
 
-FULL, QUICK = Size(6, 20.0, 20.0), Size(2, 6.0, 12.0)
+ASKED = "ssd-dilated"
+FULL = Size((ASKED, "disk-seek"), 6, 20.0, 20.0)
+QUICK = Size((ASKED,), 2, 6.0, 12.0)
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,14 @@ class Pair:
 
 
 def run(report: Report, setup: Setup) -> None:
-    """Both disks, then the judgement."""
+    """Every disk and its judgement."""
     size = QUICK if setup.quick else FULL
     workload = by_name(IOSCHED_TRAINING, WORKLOAD)
-    for name in ("ssd-dilated", "disk-seek"):
+    for name in size.profiles:
         with TestBed(PROFILES[name]) as bed:
             lay_out(bed, [workload])
             pairs = list(_pairs(report, setup, size, bed, workload))
-        judge(report, name, pairs, asked=name == "ssd-dilated")
+        judge(report, name, pairs, asked=name == ASKED)
 
 
 def judge(report: Report, profile: str, pairs: list[Pair], *, asked: bool) -> None:
@@ -105,22 +108,20 @@ def _run(
     arm: str,
     number: int,
 ) -> WorkloadResult:
-    before = knobs_now(bed, ADAPTERS)
     bed.drop_caches()
-    values: dict[str, object] = dict(before)
     said: list[str] = []
-    if arm == "agent":
-        with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
-            start_ns = time.monotonic_ns() + round(size.warm_s * 1e9)
+    with unchanged(bed, ADAPTERS) as before:
+        values: dict[str, object] = dict(before)
+        if arm == "default":
             result = fio.run(workload, bed, size.runtime_s, size.warm_s, seed=number)
-            end_ns = time.monotonic_ns()
+        else:
+            with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
+                start_ns = after_s(size.warm_s)
+                result = fio.run(workload, bed, size.runtime_s, size.warm_s, seed=number)
+                end_ns = time.monotonic_ns()
+                said = verdicts(agent)
             for name, samples in agent.watcher.samples.items():
                 values[name] = held(samples, start_ns, end_ns)
-            said = verdicts(agent)
-        assert knobs_now(bed, ADAPTERS) == before, "the agent left a knob changed"
-    else:
-        result = fio.run(workload, bed, size.runtime_s, size.warm_s, seed=number)
-        assert knobs_now(bed, ADAPTERS) == before, "a knob moved without an agent"
     report.run(
         "run",
         profile=bed.profile.name,

@@ -1,6 +1,7 @@
 """From learning to recommendation: how long until measured pairs have earned it.
 
-The application opens its files many times per slot and reports its own progress in a file.
+The application opens its files many times per slot, and reports its own progress in a file
+about ten times per slot.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mlproxy.lab.testbed import TestBed
 from mlproxy.mode import Mode
 
 SLOT = "250ms"
-REOPEN_S = 0.02
+REOPEN_S = INTERVAL_S = 0.02
 AIM_S = 60.0
 FULL_S, QUICK_S = 240.0, 90.0
 
@@ -32,7 +33,7 @@ def earn(report: Report, setup: Setup, bed: TestBed, file: Path) -> None:
         policies = setup.policies(
             "readahead", start="learning", trust="measured", slot=SLOT, objective=progress
         )
-        client = Client(f"random:{limit_s + 30}", reopen_s=REOPEN_S)
+        client = Client(f"random:{limit_s + 30}", reopen_s=REOPEN_S, interval_s=INTERVAL_S)
         with (
             started(bed, file, [client], Path(name), progress),
             agent_on(bed, policies) as agent,

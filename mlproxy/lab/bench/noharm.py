@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlproxy.lab.bench.report import Report, mb_s
-from mlproxy.lab.bench.setup import Setup, after_s, agent_on, held, knobs_now, short_runs
+from mlproxy.lab.bench.setup import (
+    Setup,
+    after_s,
+    agent_on,
+    held,
+    short_runs,
+    unchanged,
+    verdicts,
+)
 from mlproxy.lab.fio import lay_out
 from mlproxy.lab.profile import PROFILES
 from mlproxy.lab.stats import Repeat, RepeatRule, geometric_mean, ratio_interval
@@ -97,21 +105,29 @@ def _run(
     number: int,
 ) -> float:
     """Geometric mean of the short runs' progress in one arm."""
-    before = knobs_now(bed, ADAPTERS)
     bed.drop_caches()
-    values: dict[str, object] = dict(before)
-    if arm == "default":
-        speeds = _measured(size, bed, workload, number)
-    else:
-        with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
-            start_ns = after_s(size.warm_s)
+    said: list[str] = []
+    with unchanged(bed, ADAPTERS) as before:
+        values: dict[str, object] = dict(before)
+        if arm == "default":
             speeds = _measured(size, bed, workload, number)
+        else:
+            with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
+                start_ns = after_s(size.warm_s)
+                speeds = _measured(size, bed, workload, number)
+                end_ns = time.monotonic_ns()
+                said = verdicts(agent)
             for name, samples in agent.watcher.samples.items():
-                values[name] = held(samples, start_ns, time.monotonic_ns())
-    assert knobs_now(bed, ADAPTERS) == before, "a knob was left changed"
+                values[name] = held(samples, start_ns, end_ns)
     speed = geometric_mean(speeds)
     report.run(
-        "run", workload=workload.name, pair=number, arm=arm, progress_mb_s=mb_s(speed), knobs=values
+        "run",
+        workload=workload.name,
+        pair=number,
+        arm=arm,
+        progress_mb_s=mb_s(speed),
+        knobs=values,
+        verdicts=said,
     )
     return speed
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from mlproxy.lab.arm import KnobState, readahead_arm
 from mlproxy.lab.bench.learning import earn
 from mlproxy.lab.bench.report import Report, mb_s
-from mlproxy.lab.bench.setup import Setup, agent_on, held, knobs_now, verdicts
+from mlproxy.lab.bench.setup import Setup, agent_on, held, unchanged, verdicts
 from mlproxy.lab.clients import Client, lay_out_file, started
 from mlproxy.lab.profile import PROFILES
 from mlproxy.lab.reader import Sample
@@ -163,14 +163,13 @@ def _phases(
     """The same phases without the agent and with it."""
     phases = plan(size, seed)
     client = Client(",".join(f"{pattern}:{seconds}" for pattern, seconds in phases), seed=seed)
-    samples = _read(bed, file, client)
-    default = _spans(samples, phases)
-    default_rates = [_settled(samples, span) for span in default]
-    assert knobs_now(bed, ["readahead"]) == {"read_ahead_kb": str(DEFAULT)}
-    with agent_on(bed, setup.policies("readahead")) as agent:
+    with unchanged(bed, ["readahead"]) as effective:
+        samples = _read(bed, file, client)
+    report.run("default", seed=seed, effective=effective)
+    default_rates = [_settled(samples, span) for span in _spans(samples, phases)]
+    with unchanged(bed, ["readahead"]), agent_on(bed, setup.policies("readahead")) as agent:
         samples = _read(bed, file, client)
         said = verdicts(agent)
-    assert knobs_now(bed, ["readahead"]) == {"read_ahead_kb": str(DEFAULT)}
     knob = agent.watcher.samples["read_ahead_kb"]
     found = [
         _reaction(report, seed, samples, knob, span, default_rate)

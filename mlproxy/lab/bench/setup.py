@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlproxy.errors import LabError
 from mlproxy.lab import fio
 from mlproxy.lab.agentrun import AgentRun, knob_files, knob_text, policy
 from mlproxy.lab.rows import metrics_of
@@ -54,6 +55,16 @@ def agent_on(bed: TestBed, policies: Mapping[str, str]) -> Iterator[AgentRun]:
 def knobs_now(bed: TestBed, adapters: Sequence[str]) -> dict[str, str]:
     """The knobs in force."""
     return {name: knob_text(file) for name, file in knob_files(bed, adapters).items()}
+
+
+@contextmanager
+def unchanged(bed: TestBed, adapters: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The knobs before a run; LabError if they are others after it, agent or not."""
+    before = knobs_now(bed, adapters)
+    yield before
+    after = knobs_now(bed, adapters)
+    if after != before:
+        raise LabError(f"knobs were left changed: {before} became {after}")
 
 
 def held(samples: Sequence[KnobSample], start_ns: int, end_ns: int) -> dict[str, float]:
