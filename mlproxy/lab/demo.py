@@ -1,7 +1,7 @@
 """`mlproxy demo`: one workload without and with the agent, on a device of its own.
 
-Eight clients look up rows at random, then one of them scans the table. The kernel's default
-of 128 KiB is too much for the first and too little for the second.
+One client scans a table, then eight look up rows at random. The kernel's default readahead
+of 128 KiB suits the scan and should stay; for the look-ups it is far too much.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -27,18 +27,17 @@ from mlproxy.lab.agentrun import AgentRun, Watcher, knob_files, policy
 from mlproxy.lab.clients import Client, Clients, lay_out_file, started
 from mlproxy.lab.demo_view import Now, Run, Screen, ending, opening
 from mlproxy.lab.lock import LOCK_PATH, lab_lock
-from mlproxy.lab.profile import Profile
+from mlproxy.lab.profile import PROFILES
+from mlproxy.lab.reader import Sample
 from mlproxy.lab.testbed import TestBed
 from mlproxy.lab.timeline import Span, rate
 from mlproxy.model import load_model
 from mlproxy.registry import load_registry
 
-PROFILE = Profile("demo", latency_us=4000, bandwidth_mb_s=100, channels=8)
-"""A busy network volume: slow to answer, fast once it does."""
-
+PROFILE = PROFILES["ssd-dilated"]
 CLIENTS = 8
 KNOB = "read_ahead_kb"
-PHASES = ("random", "sequential")
+PHASES = ("sequential", "random")
 PHASE_S = 14.0
 FILE_MB, MEMORY_MB = 1200, 128
 POLL_S = 0.25
@@ -142,38 +141,46 @@ def _with_agent(stage: Stage, model: str) -> Run:
 
 
 def _measure(stage: Stage, name: str, watcher: Watcher, agent: AgentRun | None) -> Run:
+    """One client through both phases; the others join it for the second."""
     stage.bed.drop_caches()
     seconds = stage.phase_s
     first = Client(",".join(f"{pattern}:{seconds}" for pattern in PHASES))
-    others = [Client(f"{PHASES[0]}:{seconds}", seed=seed) for seed in range(1, CLIENTS)]
+    others = [Client(f"{PHASES[1]}:{seconds}", seed=seed) for seed in range(1, CLIENTS)]
     folder = stage.folder / name.replace(" ", "-")
-    with (
-        started(stage.bed, stage.file, [first, *others], folder) as clients,
-        Screen(stage.console, name, len(PHASES) * seconds) as screen,
-    ):
-        while clients.running:
+    with ExitStack() as stack:
+        screen = stack.enter_context(Screen(stage.console, name, len(PHASES) * seconds))
+        crowd = [stack.enter_context(started(stage.bed, stage.file, [first], folder / "first"))]
+        while crowd[0].running:
             time.sleep(POLL_S)
             stage.interrupt.check()
             if agent is not None:
                 agent.check()
-            screen.show(_now(clients, watcher, agent, seconds))
-        clients.wait()
-        return _finished(name, clients, watcher, seconds)
+            now = _now(crowd, watcher, agent, seconds)
+            screen.show(now)
+            if len(crowd) == 1 and now.elapsed_s >= seconds:
+                joined = started(stage.bed, stage.file, others, folder / "others")
+                crowd.append(stack.enter_context(joined))
+        crowd[0].wait()
+        return _finished(name, crowd, watcher, seconds)
 
 
-def _now(clients: Clients, watcher: Watcher, agent: AgentRun | None, phase_s: float) -> Now:
+def _samples(crowd: Sequence[Clients]) -> list[list[Sample]]:
+    return [samples for clients in crowd for samples in clients.samples()]
+
+
+def _now(crowd: Sequence[Clients], watcher: Watcher, agent: AgentRun | None, phase_s: float) -> Now:
     now_ns = time.monotonic_ns()
-    elapsed_s = (now_ns - clients.started_ns) / 1e9
+    elapsed_s = (now_ns - crowd[0].started_ns) / 1e9
     phase = PHASES[min(int(elapsed_s / phase_s), len(PHASES) - 1)]
-    speed = rate(clients.samples(), now_ns - 1_100_000_000, now_ns - 100_000_000)
+    speed = rate(_samples(crowd), now_ns - 1_100_000_000, now_ns - 100_000_000)
     status = agent.status() if agent else None
     row = status.knobs[0] if status and status.knobs else None
     return Now(elapsed_s, phase, speed, watcher.now()[KNOB], row)
 
 
-def _finished(name: str, clients: Clients, watcher: Watcher, phase_s: float) -> Run:
+def _finished(name: str, crowd: Sequence[Clients], watcher: Watcher, phase_s: float) -> Run:
     """The phases by the first client's log, since the process needed a moment to start."""
-    samples = clients.samples()
+    samples = _samples(crowd)
     begun_ns = samples[0][0].taken_ns
     width_ns = round(phase_s * 1e9)
     found = [

@@ -30,7 +30,7 @@ SAME = 0.03
 
 WHAT = {
     "random": "random look-ups",
-    "sequential": "one table scan",
+    "sequential": "a table scan",
 }
 
 
@@ -65,25 +65,27 @@ def opening(console: Console, profile: Profile, disk: str, clients: int, phase_s
     """What is going to happen."""
     line(console, "mlproxy demo: can a model set a kernel knob better than its default?")
     line(console)
+    latency_ms = profile.latency_us / 1000
     line(
         console,
-        f"Device    {disk}, made for this demo in memory: {profile.latency_us / 1000:g} ms per"
-        f" request, {profile.bandwidth_mb_s:g} MB/s, {profile.channels} requests at once.",
+        f"Device    {disk}, made for this demo in memory: an SSD ten times slower than real, "
+        f"{latency_ms:g} ms\n          per request, {profile.bandwidth_mb_s:g} MB/s, "
+        f"{profile.channels} requests at once.",
     )
     line(
         console,
-        f"Workload  {clients} clients read mapped pages of a table at random ({phase_s:g} s), "
-        f"then one scans it ({phase_s:g} s).",
+        f"Workload  one client scans a mapped table for {phase_s:g} s, then {clients} look up "
+        f"rows at random for {phase_s:g} s.",
     )
     line(
         console,
-        "Knob      read_ahead_kb: how much the kernel reads ahead. The default, 128, is too "
-        "much\n          for look-ups and too little for scans.",
+        "Knob      read_ahead_kb, how much the kernel reads ahead. Its default, 128, is right for\n"
+        "          the scan; for a look-up it reads 32 pages where one is wanted.",
     )
     line(
         console,
         "Nobody tells mlproxy what the clients do: it sees the disk's counters, asks its model\n"
-        "and sets the knob. First a run without it, then the same run with it.",
+        "and sets the knob, or leaves it. First a run without it, then the same run with it.",
     )
     line(console)
 
