@@ -17,7 +17,7 @@ from mlproxy.look import (
     MOST_WINDOWS,
     Look,
     blind_knob,
-    doubtful_knob,
+    doubtful,
     is_blind,
 )
 from mlproxy.mode import Mode
@@ -132,9 +132,9 @@ class Controller:
         known = last_ns is not None and last_ns > self.watch.phase_ns
         if known and last_ns is not None and now_ns - last_ns < DOUBT_AGAIN_S * NS:
             return
-        knob = doubtful_knob(self.seat, self.setting, answer)
-        if knob is not None and verdict.rule in ("no-change", "min-gain"):
-            self._begin_look(knob, now_ns)
+        found = doubtful(self.seat, self.setting, answer)
+        if found is not None and verdict.rule in ("no-change", "min-gain"):
+            self._begin_look(*found, now_ns)
 
     def rule(self, ruling: Ruling | None) -> None:
         """A recommendation rules from now on, or none does."""
@@ -242,15 +242,15 @@ class Controller:
         early = last_ns is not None and now_ns - last_ns < wait_ns
         knob = blind_knob(self.seat, self.setting)
         if knob is not None and not early:
-            self._begin_look(knob, now_ns)
+            self._begin_look(knob, knob.look, now_ns)
 
-    def _begin_look(self, knob: Knob, now_ns: int) -> None:
+    def _begin_look(self, knob: Knob, value: Value | None, now_ns: int) -> None:
         """Unless nothing may be written, not even for a look."""
         rules = self.seat.policy
         observes = Mode.EMERGENCY in (rules.mode, rules.start) or self.stood_down
-        if self.seat.lacks or knob.look is None or self.look is not None or observes:
+        if self.seat.lacks or value is None or self.look is not None or observes:
             return
-        self.look = Look(knob, knob.look, self._held(), now_ns)
+        self.look = Look(knob, value, self._held(), now_ns)
         if self.ruling is not None:
             self.ruling.interrupt()
         self.watch.forget()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mlproxy.decide import Answer
 from mlproxy.features import FeatureSchema
+from mlproxy.gate_range import clamp_step
 from mlproxy.knob import Knob, Setting, Value
 from mlproxy.seat import Seat
 
@@ -36,15 +37,23 @@ DOUBT_AGAIN_S = 60.0
 """In one phase doubt leads to a look no more often than this."""
 
 
-def doubtful_knob(seat: Seat, setting: Setting, answer: Answer) -> Knob | None:
-    """The knob whose best candidate promises much but not surely, where a look may tell."""
+def doubtful(seat: Seat, setting: Setting, answer: Answer) -> tuple[Knob, Value] | None:
+    """What to look from where a candidate promises much, but not surely: that candidate
+    itself, as far towards it as the policy's step allows; the knob's own look value where
+    the candidate would hide the workload."""
     held = answer.recommendation.current_gain_log
     best = max(answer.predictions, key=lambda option: option.gain_log)
     knob = seat.adapter.knob(best.knob)
-    looks = knob.look is not None and knob.look != setting[knob.name]
-    if best.gain_log - held < DOUBT_LOG or not looks or knob.look is None:
+    if knob.look is None or best.gain_log - held < DOUBT_LOG:
         return None
-    return knob if seat.legal(knob, knob.look) else None
+    hides = seat.adapter.is_blind(answer.features, knob, best.value)
+    value = knob.look if hides else _towards(seat, knob, setting, best.value)
+    return (knob, value) if value != setting[knob.name] and seat.legal(knob, value) else None
+
+
+def _towards(seat: Seat, knob: Knob, setting: Setting, value: Value) -> Value:
+    limit = seat.policy.knobs[knob.name].max_step
+    return value if limit is None else clamp_step(setting[knob.name], value, limit, knob.grid)
 
 
 def blind_knob(seat: Seat, setting: Setting) -> Knob | None:

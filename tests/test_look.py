@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mlproxy.controller import Change
-from mlproxy.look import blind_knob
+from mlproxy.decide import Prediction
+from mlproxy.look import blind_knob, doubtful
 from mlproxy.verdict import Verdict
 from tests.machine import NS
 from tests.test_controller import HOLD, Bench
@@ -36,3 +39,13 @@ def test_doubt_looks_once_where_much_may_be_gained_but_nothing_is_sure() -> None
     assert bench.controller.look is None, "not again in the same phase for a minute"
     bench.controller.doubt(unsure, Verdict("refuse", "min-gain", ""), bench.now_ns + 90 * NS)
     assert bench.controller.look is not None
+
+
+@pytest.mark.parametrize(("best", "looks_at"), [(2048, 512), (32, 32), (4, 16), (128, None)])
+def test_a_look_in_doubt_is_from_the_candidate_itself_a_step_away_at_most(
+    best: int, looks_at: int | None
+) -> None:
+    bench = Bench(knobs={"read_ahead_kb": {"min": 4, "max": 8192, "max_step": "8x"}})
+    promising = replace(answer(), predictions=(Prediction("read_ahead_kb", best, 0.9, -0.2),))
+    found = doubtful(bench.controller.seat, {"read_ahead_kb": 128}, promising)
+    assert (found[1] if found else None) == looks_at

@@ -137,7 +137,7 @@ class Screen:
         grid.add_row("throughput", Text(f"{now.speed / 1e6:6.1f} MB/s  {self._spark()}"))
         grid.add_row("read_ahead_kb", Text(now.knob, style="bold"))
         if now.row is not None:
-            grid.add_row("mode", _mode(now.row))
+            grid.add_row("mode", _mode(now.row, now.knob))
             grid.add_row("verdict", Text(f"{now.row.rule}: {now.row.reason}"))
         return Group(grid)
 
@@ -150,12 +150,14 @@ def _sentence(now: Now) -> str:
     said = f"{now.elapsed_s:4.0f} s  {WHAT[now.phase]:<16} {now.speed / 1e6:6.1f} MB/s"
     said += f"  read_ahead_kb {now.knob:>4}"
     if now.row is not None:
-        said += f"  {_mode(now.row)}; {now.row.rule}: {now.row.reason}"
+        said += f"  {_mode(now.row, now.knob)}; {now.row.rule}: {now.row.reason}"
     return said
 
 
-def _mode(row: KnobStatus) -> str:
-    return f"{row.mode}, rules {row.share:.0%} of the time" if row.share else "baseline"
+def _mode(row: KnobStatus, knob: str) -> str:
+    if row.share:
+        return f"{row.mode}, rules {row.share:.0%} of the time"
+    return "baseline" if knob == str(row.baseline) else "a short look"
 
 
 def ending(console: Console, without: Run, treated: Run) -> None:

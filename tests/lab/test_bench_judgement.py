@@ -58,12 +58,10 @@ def test_phases_alternate_from_random_within_their_lengths_and_follow_the_seed()
     assert plan == reaction.plan(reaction.FULL, 7) != reaction.plan(reaction.FULL, 8)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "kb", "right"),
-    [("random", 64, True), ("random", 128, False), ("sequential", 128, True)],
-)
-def test_sides_of_the_default(pattern: str, kb: int, right: bool) -> None:
-    assert reaction.right_side(pattern, kb) is right
+def test_a_scan_may_stay_below_the_default_where_that_is_as_good() -> None:
+    static = {"random": {4: 3.0, 64: 1.5, 128: 1.0}, "sequential": {4: 3, 64: 49, 128: 48, 512: 50}}
+    assert reaction.right_values("random", static) == {"4", "64"}
+    assert reaction.right_values("sequential", static) == {"64", "128", "512"}
 
 
 def cell(**changed: Any) -> Cell:

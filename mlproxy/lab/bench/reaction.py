@@ -50,14 +50,14 @@ class Size:
 
 
 FULL = Size(GRID, 10.0, 2, 3, 5, 15.0, 40.0)
-QUICK = Size((4, 16, 128, 2048), 2.5, 1, 1, 2, 15.0, 16.0)
+QUICK = Size((4, 16, 64, 128, 2048), 2.5, 1, 1, 2, 15.0, 16.0)
 
 
 @dataclass(frozen=True)
 class Reaction:
     """One phase with the agent beside the same phase without it; rates once settled.
 
-    `reacted_s` is how long the knob took to the right side of the default, None if never.
+    `reacted_s` is how long the knob took to a value on the right side, None if never.
     """
 
     seed: int
@@ -76,7 +76,7 @@ def run(report: Report, setup: Setup) -> None:
         static = _static(report, setup, size, bed, file)
         found: list[Reaction] = []
         for seed in range(setup.seed, setup.seed + size.seeds):
-            found += _phases(report, setup, size, bed, file, seed)
+            found += _phases(report, setup, size, bed, file, seed, static)
         judge(report, found, static)
         earn(report, setup, bed, file)
 
@@ -158,7 +158,13 @@ def _read(bed: TestBed, file: Path, client: Client) -> list[Sample]:
 
 
 def _phases(
-    report: Report, setup: Setup, size: Size, bed: TestBed, file: Path, seed: int
+    report: Report,
+    setup: Setup,
+    size: Size,
+    bed: TestBed,
+    file: Path,
+    seed: int,
+    static: Static,
 ) -> list[Reaction]:
     """The same phases without the agent and with it."""
     phases = plan(size, seed)
@@ -172,7 +178,9 @@ def _phases(
         said = verdicts(agent)
     knob = agent.watcher.samples["read_ahead_kb"]
     found = [
-        _reaction(report, seed, samples, knob, span, default_rate)
+        _reaction(
+            report, seed, samples, knob, span, default_rate, right_values(span.pattern, static)
+        )
         for span, default_rate in zip(_spans(samples, phases), default_rates, strict=True)
     ]
     report.run("agent", seed=seed, looks=agent.looks, look_s=agent.look_s, verdicts=said)
@@ -188,9 +196,12 @@ def _settled(samples: Sequence[Sample], span: Span) -> float:
     return rate([samples], rest.start_ns, rest.end_ns)
 
 
-def right_side(pattern: str, kb: int) -> bool:
-    """Below the default for random reads, at or above it for sequential ones."""
-    return kb < DEFAULT if pattern == "random" else kb >= DEFAULT
+def right_values(pattern: str, static: Static) -> set[str]:
+    """Below the default for random reads; for sequential ones not below it, or as good."""
+    if pattern == "random":
+        return {str(kb) for kb in static[pattern] if kb < DEFAULT}
+    enough = SEQUENTIAL_SHARE * max(static[pattern].values())
+    return {str(kb) for kb, speed in static[pattern].items() if kb >= DEFAULT or speed >= enough}
 
 
 def _reaction(
@@ -200,12 +211,12 @@ def _reaction(
     knob: Sequence[KnobSample],
     span: Span,
     default_rate: float,
+    right: set[str],
 ) -> Reaction:
-    good = {each.value for each in knob if right_side(span.pattern, int(each.value))}
     found = Reaction(
         seed,
         span.pattern,
-        time_to(knob, good, span.start_ns, span.end_ns),
+        time_to(knob, right, span.start_ns, span.end_ns),
         _settled(samples, span),
         default_rate,
         span.after(WITHIN_S).seconds,
