@@ -3,7 +3,7 @@
 PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
-PROFILES ?= ssd-dilated
+PROFILES ?= ssd-dilated ssd-5ms
 ADAPTERS := readahead iosched
 # What `make test` hands to pytest, e.g. PYTEST="-k gate".
 PYTEST  ?=

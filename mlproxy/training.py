@@ -24,6 +24,9 @@ ROUNDS = 80
 FOLDS = 5
 CONFIDENCES = (0.8, 0.9, 0.95, 0.99)
 DROP_SHARE = 0.1
+ACT_LOG, MOST_LOG = 0.05, 1.0
+"""Skill is judged on changes predicted to gain more than that, each counted up to a factor e."""
+
 UNSURE = 1e6
 """Stretch of a model without skill: nothing that it predicts is ever sure."""
 
@@ -131,7 +134,7 @@ def _stretch(data: Dataset, held_out: HeldOut) -> dict[str, float]:
         raise ConfigError("no held-out window resembles the others: too few workloads to validate")
     low, median = held_out.gains[chosen].T
     gain = data.gain_log[chosen]
-    acted = chosen[median > 0]
+    acted = chosen[median > ACT_LOG]
     if not _has_skill(data.gain_log[acted], [data.group[row] for row in acted.tolist()]):
         return {str(level): UNSURE for level in CONFIDENCES}
     missed = (median - gain) / spread(median, low)
@@ -142,7 +145,8 @@ def _has_skill(gain: Array64, groups: Sequence[str]) -> bool:
     """True when the changes it would make for groups never seen gain something: the 95 %
     lower bound of the mean over groups is above zero. A model of chance has none."""
     names = np.asarray(groups)
-    means = np.array([gain[names == name].mean() for name in np.unique(names)])
+    bounded = np.clip(gain, -MOST_LOG, MOST_LOG)  # one starved run must not outvote the rest
+    means = np.array([bounded[names == name].mean() for name in np.unique(names)])
     if len(means) < 2:
         return False
     error = means.std(ddof=1) / np.sqrt(len(means))
