@@ -14,7 +14,10 @@ from mlproxy.identity import differs, identify
 from mlproxy.journal import Journal
 from mlproxy.knob import Knob, Value
 from mlproxy.knobfile import KnobFiles, ObjectView
+from mlproxy.lease import LIMIT
+from mlproxy.leases import Leases
 from mlproxy.lock import Locks
+from mlproxy.mode import Mode
 from mlproxy.proxy import Proxy
 from mlproxy.record import KnobRecord, Record
 from mlproxy.recover import settle
@@ -47,6 +50,7 @@ class Actuator:
         self._files = KnobFiles(root, self._disk)
         self._locks: dict[str, Locks] = {}
         self._sessions: dict[str, _Session] = {}
+        self.leases = Leases(root, journal, self._disk)
 
     def hold(self, proxy: Proxy) -> None:
         """Keep every other agent off the proxy's knobs, whatever their state folder is.
@@ -56,11 +60,14 @@ class Actuator:
             NotPermitted, WriteRefused: a knob's file cannot be opened.
         """
         if proxy.id not in self._locks:
-            paths = [self._files.path(path) for path in sorted(set(proxy.knobs.values()))]
+            limits = [f"{proxy.lease}/{LIMIT}"] if proxy.lease else []
+            names = sorted({*proxy.knobs.values(), *limits})
+            paths = [self._files.path(path) for path in names]
             self._locks[proxy.id] = Locks(paths, self._disk)
 
     def release(self, proxy: Proxy) -> None:
         """Let other agents have the proxy. What is not restored stays in the journal."""
+        self.leases.release(proxy)
         session = self._sessions.pop(proxy.id, None)
         if session is not None:
             self.journal.end(session.id)
@@ -104,18 +111,25 @@ class Actuator:
         self._change(session, knob, held, steps)
         return value
 
+    def open_lease(self, proxy: Proxy, ceiling: Mode, lease_s: float) -> None:
+        """Hold a proxy of class ml_proxy and allow recommendations; see Leases.open."""
+        self.hold(proxy)
+        self._refuse_stranger(proxy)
+        self.leases.open(proxy, ceiling, lease_s)
+
     def restore(self, proxy: Proxy, why: str) -> list[Restored]:
         """Put every baseline back, except where somebody else changed the knob.
 
         The next `set` records fresh baselines, so an override ends here. Returns one line
         per knob that we changed; [] where we changed none.
         """
+        ended = self.leases.restore(proxy, why)
         session = self._sessions.pop(proxy.id, None)
         if session is None:
-            return []
+            return ended
         record = self.journal.record(session.id)
         adapter, last = session.adapter, session.last
-        return Restorer(record, self.journal, self._files, adapter, last).run(why)
+        return ended + Restorer(record, self.journal, self._files, adapter, last).run(why)
 
     def keep(self, proxy: Proxy) -> None:
         """Leave the values in force on purpose (on_exit: keep) and let the proxy go; the

@@ -7,12 +7,13 @@ which change is wanted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from mlproxy.change import Change
 from mlproxy.decide import Answer, Question
-from mlproxy.knob import Knob, Value
+from mlproxy.knob import Knob, Setting, Value
 from mlproxy.look import (
     DOUBT_AGAIN_S,
+    DOUBT_LOOKS,
     IDLE_WINDOWS,
     MOST_WINDOWS,
     Look,
@@ -22,11 +23,11 @@ from mlproxy.look import (
 )
 from mlproxy.mode import Mode
 from mlproxy.reading import Progress
-from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import NS, Ruling
 from mlproxy.seat import Seat
 from mlproxy.slots import Arm
 from mlproxy.snapshot import Sample
+from mlproxy.tenure import Tenure
 from mlproxy.trial import Judged
 from mlproxy.verdict import Verdict
 from mlproxy.watch import Sight, Watch
@@ -41,16 +42,7 @@ Meter = Callable[[Sample], Progress | None]
 """The application's progress at a sample, by metric of the objective: totals that grow."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """A knob that should hold another value than it does."""
-
-    knob: str
-    value: Value
-    why: str
-
-
-class Controller:
+class Controller(Tenure):
     """One seat under control.
 
     Args:
@@ -68,12 +60,16 @@ class Controller:
         self.stood_down = ""
         self.changed_ns: int | None = None
         self.due_ns = now_ns
+        self.rulings = 0
+        self.may_look = True
         self.looks = 0
         self.look_ns = 0
+        self._doubts = 0
         self._looked_ns: int | None = None
         self._informed_ns: int | None = None
         self._back: dict[str, Value] | None = None
         self._refused = False
+        self._passed: set[frozenset[tuple[str, Value]]] = set()
 
     @property
     def arm(self) -> Arm:
@@ -94,7 +90,14 @@ class Controller:
             self._respond(sight, now_ns)
         if self.ruling is None or self.look is not None:
             return None
-        return self.ruling.account(now_ns, self.meter(sample) if self.meter else None)
+        judged = self.ruling.account(now_ns, self.meter(sample) if self.meter else None)
+        if self.ruling.passed:
+            self._passed.add(frozenset(self.ruling.treated.items()))
+        return judged
+
+    def has_seen(self, treated: Setting) -> bool:
+        """True when these values passed a check in the present phase."""
+        return frozenset(treated.items()) in self._passed
 
     def question(self, now_ns: int) -> Question | None:
         """What to ask the model now; None while there is not enough to go by."""
@@ -109,8 +112,7 @@ class Controller:
         return Question(
             proxy=self.seat.proxy,
             features=evidence.features,
-            vector=evidence.mean(),
-            current=evidence.setting,
+            views=self.watch.views(evidence, now_ns),
             held=held,
             baseline=self.seat.baseline,
             options=self.seat.options(held),
@@ -127,13 +129,20 @@ class Controller:
             self._end_look(now_ns)
 
     def doubt(self, answer: Answer, verdict: Verdict, now_ns: int) -> None:
-        """Where much may be gained but nothing is sure, look once from where more shows."""
-        last_ns = self._looked_ns
-        known = last_ns is not None and last_ns > self.watch.phase_ns
-        if known and last_ns is not None and now_ns - last_ns < DOUBT_AGAIN_S * NS:
+        """Where much may be gained but nothing is sure, look from where more shows."""
+        if verdict.rule not in ("no-change", "min-gain"):
             return
-        found = doubtful(self.seat, self.setting, answer)
-        if found is not None and verdict.rule in ("no-change", "min-gain"):
+        last_ns = self._looked_ns or 0
+        again = not last_ns or now_ns - last_ns >= DOUBT_AGAIN_S * NS
+        if again or last_ns <= self.watch.phase_ns:
+            self._doubts = 0
+        if self._doubts >= DOUBT_LOOKS:
+            return
+        knob = answer.recommendation.knob
+        seen = self.watch.memory.values(knob)
+        found = doubtful(self.seat, self.setting, answer, seen, again)
+        if found is not None:
+            self._doubts += 1
             self._begin_look(*found, now_ns)
 
     def rule(self, ruling: Ruling | None) -> None:
@@ -141,6 +150,7 @@ class Controller:
         self.ruling = ruling
         if ruling is not None:
             self.changed_ns = ruling.started_ns
+            self.rulings += 1
         self.watch.forget()
 
     def stand_down(self, reason: str) -> None:
@@ -209,7 +219,7 @@ class Controller:
 
     def _window_s(self) -> float:
         interval_s = self.seat.policy.interval_s
-        short = self.look is not None or (self.ruling is not None and self.ruling.plan is not None)
+        short = self.look is not None or (self.ruling is not None and self.ruling.in_slots)
         return max(interval_s / 2, min(interval_s, SHORTEST_WINDOW_S)) if short else interval_s
 
     def _respond(self, sight: Sight, now_ns: int) -> None:
@@ -217,6 +227,8 @@ class Controller:
         idle = sight.features is None
         if idle and (self.ruling is None or self.verdict.action != "apply"):
             self.verdict = Verdict("hold", "idle", sight.nothing)
+        if idle or sight.shifted:
+            self._passed.clear()
         if sight.shifted and self.ruling is not None:
             self.ruling.drift(now_ns)
         if self.look is not None:
@@ -247,8 +259,8 @@ class Controller:
     def _begin_look(self, knob: Knob, value: Value | None, now_ns: int) -> None:
         """Unless nothing may be written, not even for a look."""
         rules = self.seat.policy
-        observes = Mode.EMERGENCY in (rules.mode, rules.start) or self.stood_down
-        if self.seat.lacks or value is None or self.look is not None or observes:
+        observes = Mode.EMERGENCY in (rules.mode, rules.start) or not self.may_look
+        if self.seat.lacks or self.stood_down or value is None or self.look or observes:
             return
         self.look = Look(knob, value, self._held(), now_ns)
         if self.ruling is not None:
@@ -263,21 +275,3 @@ class Controller:
         if self.ruling is not None:
             self.ruling.resume(now_ns)
         self.watch.forget()
-
-
-def since_change_s(controller: Controller, now_ns: int) -> float:
-    """Seconds since the last change that was not a look or a slot."""
-    if controller.changed_ns is None:
-        return float("inf")
-    return (now_ns - controller.changed_ns) / NS
-
-
-def phase_changed(controller: Controller, recommendation: Recommendation) -> bool:
-    """True when the workload changed since the last change: it ends the dwell.
-
-    A look that finds another best value has itself seen the new phase.
-    """
-    if controller.look is not None and recommendation.changes:
-        return True
-    changed_ns = controller.changed_ns
-    return changed_ns is not None and controller.watch.phase_ns > changed_ns

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlproxy.adapter import Adapter
-from mlproxy.columns import fill_rows
+from mlproxy.columns import Array64, fill_rows
 from mlproxy.features import FeatureSchema
 from mlproxy.knob import Setting, Value
 from mlproxy.model import Model
 from mlproxy.proxy import Proxy
 from mlproxy.recommendation import Recommendation, recommendation_id
+from mlproxy.view import View, pool
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,15 @@ class Question:
     """What is asked of the model about one proxy.
 
     Args:
-        vector: mean features of the phase, NaN where missing.
-        current: the setting under which the features were seen.
-        held: the setting to stay at unless something is better; `current` but during a look.
+        features: those of the last window, to give reasons with.
+        views: what the phase looked like from each setting it was seen at, the present last.
+        held: the setting to stay at unless something is better; the present but during a look.
         options: legal (knob, value) pairs, the held and baseline values among them.
     """
 
     proxy: Proxy
     features: FeatureSchema
-    vector: Sequence[float]
-    current: Setting
+    views: Sequence[View]
     held: Setting
     baseline: Setting
     options: Sequence[tuple[str, Value]]
@@ -47,6 +46,11 @@ class Prediction(NamedTuple):
     value: Value
     gain_log: float
     lower_log: float
+
+    @property
+    def upper_log(self) -> float:
+        """As far above the median as the lower bound lies below."""
+        return 2 * self.gain_log - self.lower_log
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,18 @@ def recommend(
     """One answer per question, from one prediction over all their rows."""
     if not questions:
         return []
-    blocks = [_rows(adapter, question) for question in questions]
-    median, low = model.predict(np.vstack(blocks), confidence)
-    distances = model.domain.distance(np.array([q.vector for q in questions], float))
+    settings = [settings_of(question) for question in questions]
+    rows = [
+        fill_rows(view.vector, adapter.knobs, view.setting, block)
+        for question, block in zip(questions, settings, strict=True)
+        for view in question.views
+    ]
+    median, low = model.predict(np.vstack(rows), confidence)
+    distances = model.domain.distance(np.array([q.views[-1].vector for q in questions], float))
     answers, start = [], 0
-    for question, block, distance in zip(questions, blocks, distances.tolist(), strict=True):
-        end = start + len(block)
-        options = tuple(_predictions(question, median[start:end], low[start:end]))
+    for question, block, distance in zip(questions, settings, distances.tolist(), strict=True):
+        end = start + len(question.views) * len(block)
+        options = _predictions(question, block, median[start:end], low[start:end])
         chosen = _choose(question, options, min_gain_log)
         answers.append(
             Answer(
@@ -95,33 +104,28 @@ def settings_of(question: Question) -> list[Setting]:
     ]
 
 
-def _rows(adapter: Adapter, question: Question) -> NDArray[np.float32]:
-    return fill_rows(
-        question.vector,
-        adapter.knobs,
-        question.current,
-        settings_of(question),
-    )
-
-
 def _predictions(
-    question: Question, median: NDArray[Any], low: NDArray[Any]
-) -> Iterator[Prediction]:
-    """Gains over the baseline: the model predicts those over the setting in force, which is
-    no gain over itself by definition."""
-    held, current, baseline = question.held, question.current, question.baseline
-    zero = 0.0 if baseline == current else float(median[0])
-    alone = {knob: _differ(held, baseline) <= {knob} for knob in held}
-    seen = {knob: _differ(held, current) <= {knob} for knob in held}
-    for (knob, value), gain, lower in zip(
-        question.options, median[1:].tolist(), low[1:].tolist(), strict=True
-    ):
-        if alone[knob] and value == baseline[knob]:
-            yield Prediction(knob, value, 0.0, 0.0)
-        elif seen[knob] and value == current[knob]:
-            yield Prediction(knob, value, -zero, -zero)
-        else:
-            yield Prediction(knob, value, gain - zero, lower - zero)
+    question: Question, settings: Sequence[Setting], median: Array64, low: Array64
+) -> tuple[Prediction, ...]:
+    """Gains over the baseline, pooled over the views: the model predicts those over the
+    setting that a view was taken at, which is no gain over itself by definition."""
+    shape = (len(question.views), len(settings))
+    over_own, doubt = median.reshape(shape).copy(), (median - low).reshape(shape)
+    for place, view in enumerate(question.views):
+        own = [not _differ(setting, view.setting) for setting in settings]
+        over_own[place, own] = doubt[place, own] = 0.0
+    ages_s = [view.age_s for view in question.views]
+    gain, unsure = pool(
+        over_own[:, 1:] - over_own[:, :1], np.hypot(doubt[:, 1:], doubt[:, :1]), ages_s
+    )
+    known = [not _differ(setting, question.baseline) for setting in settings[1:]]
+    gain[known] = unsure[known] = 0.0
+    return tuple(
+        Prediction(knob, value, *numbers)
+        for (knob, value), *numbers in zip(
+            question.options, gain.tolist(), (gain - unsure).tolist(), strict=True
+        )
+    )
 
 
 def _differ(one: Setting, other: Setting) -> set[str]:
@@ -130,7 +134,8 @@ def _differ(one: Setting, other: Setting) -> set[str]:
 
 
 def _choose(question: Question, options: Sequence[Prediction], min_gain_log: float) -> Prediction:
-    """The best sure gain; what is held unless that is worth a change; else the baseline."""
+    """The best sure gain; what is held unless that is better by any account; the baseline
+    where what is held is surely a loss."""
     held = max(
         (option for option in options if option.value == question.held[option.knob]),
         key=lambda option: option.gain_log,
@@ -138,9 +143,10 @@ def _choose(question: Question, options: Sequence[Prediction], min_gain_log: flo
     sure = [option for option in options if option.lower_log >= min_gain_log]
     if sure:
         best = max(sure, key=lambda option: option.gain_log)
-        stays = held.lower_log >= 0 and best.gain_log - held.gain_log < min_gain_log
-        return held if stays else best
-    if held.gain_log >= 0:
+        better = best.gain_log - held.gain_log >= min_gain_log and best.lower_log > held.lower_log
+        doubted = held.lower_log < 0 and best.gain_log >= held.gain_log
+        return best if better or doubted else held
+    if not held.upper_log < 0:
         return held
     back = [
         option

@@ -41,6 +41,15 @@ class Disk:
         """Give a file that exists new content in one write, as a knob of sysfs wants it."""
         self._do("write", path, lambda: self._write(path, data))
 
+    def attach(self, path: Path, flags: int) -> int:
+        """A descriptor of a file that exists, to `put` to or read from again and again:
+        once the file's object is gone it answers ENODEV, whoever has the name by then."""
+        return os.open(path, flags | os.O_CLOEXEC)
+
+    def put(self, descriptor: int, path: Path, data: bytes) -> None:
+        """As `write`, through a descriptor of `attach`."""
+        self._do("write", path, lambda: self._put(descriptor, path, data))
+
     def create(self, path: Path) -> int:
         """An empty private file, also where one is already; its descriptor appends."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -115,6 +124,9 @@ class Disk:
             os.write(descriptor, data)
         finally:
             os.close(descriptor)
+
+    def _put(self, descriptor: int, path: Path, data: bytes) -> None:
+        os.pwrite(descriptor, data, 0)
 
     def _do(self, step: str, path: Path, effect: Callable[[], T]) -> T:
         """Every change passes here, named and with the path that it changes."""

@@ -7,8 +7,10 @@ every value may be in range while the combination was never seen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, cast
 
@@ -42,9 +44,17 @@ class Domain:
 
     def shift(self, before: Sequence[float], after: Sequence[float]) -> float:
         """Distance between two windows over `step`; above 1 is another phase."""
-        pair = self._scaled(np.array([before, after], float))
-        pair[:, np.isnan([before, after]).any(axis=0)] = 0.0
-        return float(np.linalg.norm(pair[0] - pair[1])) / self.step
+        gaps = (
+            (_squeezed(b) - _squeezed(a)) / scale
+            for a, b, scale in zip(before, after, self._scales, strict=True)
+            if math.isfinite(a) and math.isfinite(b)
+        )
+        return math.sqrt(sum(gap * gap for gap in gaps)) / self.step
+
+    @cached_property
+    def _scales(self) -> list[float]:
+        scales: list[float] = self.scale.tolist()
+        return scales
 
     def distance(self, rows: Array) -> Array:
         """Shape (n,) distances over the threshold of `rows` (n, features); above 1 is outside.
@@ -126,6 +136,10 @@ def _nearest(rows: Array, points: Array, *, exclude_self: bool) -> Array:
     if exclude_self:
         np.fill_diagonal(gaps, np.inf)
     return cast(Array, gaps.min(axis=1))
+
+
+def _squeezed(value: float) -> float:
+    return math.copysign(math.log1p(abs(value)), value)
 
 
 def _compress(rows: Array) -> Array:

@@ -8,6 +8,7 @@ MlproxyError                 1   something went wrong
 |- Busy                      4   another agent holds the knob
 |- JournalError              5   the journal cannot be trusted or written
 |- WriteRefused              6   the kernel refused a value, or did not take it
+|  `- Postponed              6   a patched kernel takes no recommendation just now
 |- ModelError                7   a model is missing, altered or does not fit its adapter
 |- LabError                  8   the test bed or a workload failed
 `- Overridden                9   somebody else changed the knob; it is theirs now
@@ -58,6 +59,13 @@ class WriteRefused(MlproxyError):
     """The kernel refused a value, rounded it away or did not take it."""
 
     exit_code = 6
+
+
+class Postponed(WriteRefused):
+    """A patched kernel takes no recommendation just now; another tick may try again."""
+
+    pause_s = 1.0
+    """How long to leave it alone."""
 
 
 class ModelError(MlproxyError):

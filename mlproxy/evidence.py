@@ -6,10 +6,9 @@ setting or in another phase is never mixed with it.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
-
-import numpy as np
 
 from mlproxy.domain import Domain
 from mlproxy.features import FeatureSchema
@@ -49,9 +48,11 @@ class Evidence:
 
     def mean(self) -> Sequence[float]:
         """Mean of each feature over the windows that have it; NaN where none has."""
-        rows = np.asarray(self._vectors, float)
-        seen = np.isfinite(rows)
-        counts = seen.sum(axis=0)
-        sums = np.where(seen, rows, 0.0).sum(axis=0)
-        means: list[float] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan).tolist()
-        return means
+        return [
+            _mean([v for v in each if math.isfinite(v)])
+            for each in zip(*self._vectors, strict=True)
+        ]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan

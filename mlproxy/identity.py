@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlproxy.blockdev import SERIAL_FILES
 from mlproxy.proxy import Identity
 from mlproxy.stack import Stack
+from mlproxy.transports.ml_class import CLASS, class_number
 from mlproxy.tree import Tree
 
 BOOT_ID = "proc/sys/kernel/random/boot_id"
@@ -23,6 +24,8 @@ def identify(tree: Tree, object_path: str) -> Identity | None:
         return Identity(boot, "host")
     if not tree.exists(object_path):
         return None
+    if object_path.startswith(f"{CLASS}/"):
+        return _class_device(tree, boot, object_path)
     disk = _disk_folder(tree, object_path)
     if not tree.exists(f"{disk}/dev"):
         return _anonymous(tree, object_path) or Identity(boot, UNKNOWN)
@@ -45,6 +48,12 @@ def differs(recorded: Identity, now: Identity) -> str | None:
     if recorded.serial != now.serial:
         return f"serial {now.serial!r}, recorded was {recorded.serial!r}"
     return None
+
+
+def _class_device(tree: Tree, boot: str, object_path: str) -> Identity:
+    """Of a device in class ml_proxy: its number is, like diskseq, never used again."""
+    device = object_path.rpartition("/")[2].partition(".")[2]
+    return Identity(boot, device, class_number(tree, object_path) or UNKNOWN)
 
 
 def _disk_folder(tree: Tree, object_path: str) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from mlproxy.controller import Controller, phase_changed, since_change_s
+from mlproxy.controller import Controller
 from mlproxy.decide import Answer
+from mlproxy.dwell import phase_changed, since_change_s
+from mlproxy.kernel_ruling import open_kernel_ruling
 from mlproxy.knob import Unit
 from mlproxy.mode import Mode
 from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import NS, open_ruling
 from mlproxy.step import judge_answer
-from mlproxy.trial import Judged, TrialState
+from mlproxy.trial import Judged, Result, TrialState
 from mlproxy.trust import Key, Trust, TrustStore, identity_key
 from mlproxy.verdict import History, Verdict
 
@@ -30,7 +32,8 @@ class Judgement:
     ) -> tuple[Recommendation, Verdict]:
         """The verdict on an answer; on a smaller step where the whole one is too large."""
         history = self._history(controller, answer.recommendation, now_ns, paused)
-        return judge_answer(answer, controller.seat.policy, history)
+        found = judge_answer(answer, controller.seat.policy, history)
+        return controller.attempt(answer, found[1], history, now_ns) or found
 
     def enforce(
         self, controller: Controller, rec: Recommendation, verdict: Verdict, now_ns: int
@@ -49,8 +52,9 @@ class Judgement:
         slowest = max(
             map(adapter.knob, treated), key=lambda k: (k.trial is Unit.EPISODE, k.settle_s)
         )
+        opened = open_kernel_ruling if controller.seat.proxy.lease else open_ruling
         controller.rule(
-            open_ruling(
+            opened(
                 rec,
                 treated,
                 controller.seat.policy,
@@ -59,6 +63,8 @@ class Judgement:
                 slowest,
                 self._resolution_s.get(rec.proxy),
                 now_ns,
+                number=controller.rulings,
+                seen=controller.has_seen(treated),
             )
         )
 
@@ -78,6 +84,10 @@ class Judgement:
         key, gain = self._key(controller, rec), judged.state.gain
         if judged.event.takes_back:
             controller.rule(None)
+            if controller.seat.proxy.lease and judged.state.result is Result.WIN:
+                # The workload changed, the value was good; the kernel itself pauses it.
+                self._trust.put(key, Trust(k=judged.state.k))
+                return None
             return self._trust.regress(key, rec.proposed, gain.mean if gain else 0.0)
         earned = judged.state
         log = gain.mean if gain else 0.0

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from mlproxy.controller import Change, Controller
+from mlproxy.change import Change
+from mlproxy.controller import Controller
 from mlproxy.decide import Answer
+from mlproxy.kernel_ruling import KernelRuling
 from mlproxy.knob import Setting
 from mlproxy.outcomes import Outcomes
 from mlproxy.recommendation import Recommendation
 from mlproxy.restore import Restored
 from mlproxy.ruling import NS, Ruling
-from mlproxy.shell import shell_line
 from mlproxy.status import KnobStatus, Status, write_status
 from mlproxy.trial import Judged, predicted_time_to_verdict_s
 from mlproxy.verdict import Verdict
@@ -25,6 +26,10 @@ from mlproxy.verdict import Verdict
 PUBLISH_S = 1.0
 HEARTBEAT_S = 10.0
 """The status is written at most every PUBLISH_S, and unchanged every HEARTBEAT_S."""
+
+
+UNSAID = ("slot", "renew")
+"""Why of changes that are part of what was logged before."""
 
 
 class Ledger:
@@ -36,7 +41,7 @@ class Ledger:
         self._root = root
         self._started_s = time.time()
         self._published_s = 0.0
-        self._said: tuple[tuple[KnobStatus, ...], str] = ((), "")
+        self._said: tuple[object, ...] = ()
         self._ticks = 0
         self._last: dict[str, tuple[object, ...]] = {}
         self._changes: dict[str, int] = {}
@@ -79,9 +84,10 @@ class Ledger:
     def changed(self, controller: Controller, change: Change, before: Setting) -> None:
         """Log a change with the shell lines that do and undo it; slots are only counted."""
         proxy = controller.seat.proxy
-        if change.why != "slot":
+        if change.why not in UNSAID:
             self._changes[proxy.id] = self._changes.get(proxy.id, 0) + (change.why != "look")
-            path = proxy.knobs[change.knob]
+            held = before.get(change.knob, change.before)
+            do, undo = change.lines(proxy, "" if held is None else held)
             rec = controller.ruling.recommendation.id if controller.ruling else ""
             self.outcomes.write(
                 "change",
@@ -89,12 +95,12 @@ class Ledger:
                 device=proxy.device,
                 adapter=controller.seat.adapter.name,
                 knob=change.knob,
-                before=before.get(change.knob),
+                before=held,
                 after=change.value,
                 why=change.why,
                 recommendation=rec,
-                do=shell_line(path, change.value),
-                undo=shell_line(path, before.get(change.knob, "")),
+                do=do,
+                undo=undo,
             )
 
     def judged(
@@ -122,6 +128,8 @@ class Ledger:
             low=gain.lower if gain else None,
             high=gain.upper if gain else None,
             remembered_s=left_s,
+            transport=controller.seat.proxy.transport,
+            **_costs(ruling),
         )
 
     def stood_down(self, controller: Controller, reason: str) -> None:
@@ -141,11 +149,11 @@ class Ledger:
         now_s = time.time()
         if not final and now_s - self._published_s < PUBLISH_S:
             return
-        rows = tuple(row for controller in controllers for row in self._rows(controller))
-        said = (rows, paused)
+        said = (paused, *map(self._saying, controllers))
         if not final and said == self._said and now_s - self._published_s < HEARTBEAT_S:
             return
         self._published_s, self._said = now_s, said
+        rows = tuple(row for controller in controllers for row in self._rows(controller))
         status = Status(
             pid=os.getpid(),
             started_s=self._started_s,
@@ -158,6 +166,23 @@ class Ledger:
             write_status(self._state, status)
         except OSError:
             self.outcomes.lost += 1
+
+    def _saying(self, controller: Controller) -> tuple[object, ...]:
+        """All that the rows of a controller are made of and that may change; while it idles
+        not how little was read, which differs every second."""
+        proxy, verdict = controller.seat.proxy.id, controller.verdict
+        tried, word = self._tried.get(proxy, (None, ""))
+        return (
+            verdict.rule if verdict.rule == "idle" else verdict,
+            controller.stood_down,
+            dict(controller.setting),
+            controller.looks,
+            controller.look_ns,
+            _standing(controller.ruling),
+            _standing(tried),
+            word,
+            self._changes.get(proxy),
+        )
 
     def _rows(self, controller: Controller) -> list[KnobStatus]:
         return [self._row(controller, knob.name) for knob in controller.seat.knobs]
@@ -177,6 +202,7 @@ class Ledger:
             device=seat.proxy.device,
             adapter=seat.adapter.name,
             knob=knob,
+            transport=seat.proxy.transport,
             baseline=seat.baseline[knob],
             effective=controller.setting.get(knob, seat.baseline[knob]),
             mode=str(own.state.mode if own else seat.policy.start),
@@ -193,6 +219,7 @@ class Ledger:
             pairs=state.pairs if state else 0,
             wins=state.wins if state else 0,
             losses=state.losses if state else 0,
+            **_costs(known),
             verdict_in_s=_verdict_in_s(own),
             changes=self._changes.get(seat.proxy.id, 0),
             looks=controller.looks,
@@ -200,10 +227,26 @@ class Ledger:
         )
 
 
+def _standing(ruling: Ruling | None) -> tuple[object, ...] | None:
+    """What a ruling rules and how its trial stands."""
+    if ruling is None:
+        return None
+    rules = ruling.recommendation.id, dict(ruling.treated), ruling.share
+    return *rules, ruling.state, ruling.slot_s, _costs(ruling)
+
+
 def _verdict_in_s(ruling: Ruling | None) -> float | None:
     """Seconds to the next promotion if the value is as good as it seems."""
-    if ruling is None or ruling.plan is None or not ruling.measurable:
+    slot_s = ruling.slot_s if ruling else None
+    if ruling is None or slot_s is None or not ruling.measurable:
         return None
-    plan = ruling.plan
-    seconds = predicted_time_to_verdict_s(plan.share, plan.slot_s, 0.0, ruling.state)
+    seconds = predicted_time_to_verdict_s(ruling.share, slot_s, 0.0, ruling.state)
     return seconds if math.isfinite(seconds) else None
+
+
+def _costs(ruling: Ruling | None) -> dict[str, float | None]:
+    """What the kernel measured an event to cost in each arm; {} where it measures nothing."""
+    if not isinstance(ruling, KernelRuling) or ruling.reading is None:
+        return {}
+    costs = ruling.reading.costs
+    return {"treated_cost_ns": costs.treated_ns, "baseline_cost_ns": costs.baseline_ns}

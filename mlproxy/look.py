@@ -3,6 +3,7 @@ or leaves too much in doubt."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mlproxy.decide import Answer
@@ -31,24 +32,41 @@ IDLE_WINDOWS = 3
 
 
 DOUBT_LOG = 0.18
-"""A gain that may be had (median, 20 %) but is not sure is worth one look."""
+"""A gain that may be had (median, 20 %) but is not sure is worth a look ..."""
+
+HOPE_LOG = 0.4
+"""... and one that may be had at best (50 %) is worth one, from the knob's own look value."""
+
+DOUBT_LOOKS = 3
+"""A new phase may be looked at from so many values at once ..."""
 
 DOUBT_AGAIN_S = 60.0
-"""In one phase doubt leads to a look no more often than this."""
+"""... and after that no more often than this."""
 
 
-def doubtful(seat: Seat, setting: Setting, answer: Answer) -> tuple[Knob, Value] | None:
-    """What to look from where a candidate promises much, but not surely: that candidate
-    itself, as far towards it as the policy's step allows; the knob's own look value where
-    the candidate would hide the workload."""
+def doubtful(
+    seat: Seat, setting: Setting, answer: Answer, seen: Collection[Value | None], again: bool
+) -> tuple[Knob, Value] | None:
+    """What to look from where a candidate promises much, but not surely: the knob's own look
+    value, unless the phase was `seen` from there; then that candidate itself, as far towards
+    it as the policy's step allows, unless it would hide the workload.
+
+    `again`: the last look is so long ago that what was seen may be looked at anew.
+    """
     held = answer.recommendation.current_gain_log
-    best = max(answer.predictions, key=lambda option: option.gain_log)
-    knob = seat.adapter.knob(best.knob)
-    if knob.look is None or best.gain_log - held < DOUBT_LOG:
+    likely = max(answer.predictions, key=lambda option: option.gain_log)
+    knob, hides = seat.adapter.knob(likely.knob), seat.adapter.is_blind
+    if likely.gain_log - held >= DOUBT_LOG:
+        value = knob.look
+        if value in seen and not hides(answer.features, knob, likely.value):
+            value = _towards(seat, knob, setting, likely.value)
+    else:
+        best = max(answer.predictions, key=lambda option: option.upper_log)
+        knob, again = seat.adapter.knob(best.knob), False
+        value = knob.look if best.upper_log - held >= HOPE_LOG else None
+    if knob.look is None or value is None or value == setting[knob.name]:
         return None
-    hides = seat.adapter.is_blind(answer.features, knob, best.value)
-    value = knob.look if hides else _towards(seat, knob, setting, best.value)
-    return (knob, value) if value != setting[knob.name] and seat.legal(knob, value) else None
+    return (knob, value) if (again or value not in seen) and seat.legal(knob, value) else None
 
 
 def _towards(seat: Seat, knob: Knob, setting: Setting, value: Value) -> Value:

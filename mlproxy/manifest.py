@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mlproxy.adapter import Adapter
 from mlproxy.columns import column_names
 from mlproxy.errors import ModelError
+from mlproxy.knob import Value
 
 FORMAT = "mlproxy-model/v1"
 MANIFEST = "manifest.json"
@@ -23,7 +24,7 @@ class Manifest(BaseModel):
     """Contents of `manifest.json`; every key is required unless it has a default.
 
     `stretch` maps a confidence ("0.9") to how many predicted spreads the lower bound lies
-    below the median.
+    below the median; `candidates` are the values of each knob that it was trained on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class Manifest(BaseModel):
     seed: int
     rows: int
     groups: tuple[str, ...]
+    candidates: Mapping[str, tuple[Value, ...]]
     data_sha256: str
     metrics: Mapping[str, float]
     sha256: Mapping[str, str]

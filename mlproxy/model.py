@@ -16,6 +16,7 @@ from mlproxy.adapter import Adapter
 from mlproxy.columns import Matrix, spread
 from mlproxy.domain import Domain
 from mlproxy.errors import ModelError, NotPermitted
+from mlproxy.knob import Value
 from mlproxy.manifest import DOMAIN, MODEL, Manifest, load_manifest
 from mlproxy.owner import require_owned
 
@@ -34,6 +35,14 @@ class Model:
     def digest(self) -> str:
         """First 12 hex digits of the model file's sha256: what trust is bound to."""
         return self.manifest.sha256[MODEL][:12]
+
+    def knows(self, knob: str, value: Value) -> bool:
+        """True for a value within those of training: of another it could only guess."""
+        trained = self.manifest.candidates.get(knob, ())
+        numbers = [each for each in trained if isinstance(each, int)]
+        if isinstance(value, int) and numbers:
+            return min(numbers) <= value <= max(numbers)
+        return value in trained
 
     def predict(self, rows: Matrix, confidence: float) -> tuple[NDArray[Any], NDArray[Any]]:
         """(median, lower bound) log gains over the setting in force, each of shape (rows,);

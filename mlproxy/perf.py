@@ -11,12 +11,16 @@ import ctypes
 import fcntl
 import mmap
 import os
-import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mlproxy.errors import MlproxyError
+from mlproxy.perf_records import TIME, Layout, Records, layout_of, records_in
 
 RING_PAGES = 16
 EVENTS = 512
@@ -29,11 +33,9 @@ _PERIOD = 0x40082404
 """PERF_EVENT_IOC_REFRESH: on for so many events more; PERF_EVENT_IOC_PERIOD."""
 _SAMPLE_TIME_RAW = 1 << 2 | 1 << 10
 _ATTR_BYTES = 112
-_RECORD_SAMPLE = 9
 _HEAD_AT = 1024
 """Offset of data_head in struct perf_event_mmap_page; data_tail follows it."""
 
-_FIELD = re.compile(r"field:.*?(\w+)(?:\[[^\]]*\])?;\s*offset:(\d+);\s*size:(\d+);")
 _TRACEFS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 
 
@@ -46,17 +48,16 @@ class Tracepoint:
 
     Args:
         name: "<system>/<event>", e.g. "block/block_rq_issue".
+        fields: the fields to read, each with its numpy type, e.g. {"sector": "<u8"}.
 
     Raises:
-        NoTrace: no tracefs, no such tracepoint, or no permission.
+        NoTrace: no tracefs, no such tracepoint or field, or no permission.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, fields: Mapping[str, Any]) -> None:
         folder = _folder(name)
-        self.fields = {
-            found[1]: (int(found[2]), int(found[3]))
-            for found in _FIELD.finditer((folder / "format").read_text())
-        }
+        self._fields = tuple(fields)
+        self._layout = _layout(name, (folder / "format").read_text(), fields)
         number = int((folder / "id").read_text())
         self._rings: list[_Ring] = []
         try:
@@ -66,9 +67,12 @@ class Tracepoint:
             self.close()
             raise NoTrace(f"perf_event_open {name}: {error.strerror}; run as root") from error
 
-    def read(self) -> list[tuple[int, bytes]]:
-        """(time in ns, raw fields) of each event since the last call, in order of time."""
-        return sorted(event for ring in self._rings for event in ring.drain())
+    def read(self) -> dict[str, NDArray[Any]]:
+        """The events since the last call: a column for `time_ns` and each field, CPU after
+        CPU, and in order of time for each of them; no columns where there was no event."""
+        parts = [part for ring in self._rings if (part := ring.drain(self._layout)) is not None]
+        names = (TIME, *self._fields) if parts else ()
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     def close(self) -> None:
         """Give the rings back."""
@@ -95,19 +99,15 @@ class _Ring:
         self._map = mmap.mmap(self._fd, self._page + self._bytes)
         self._refresh(EVENTS)
 
-    def drain(self) -> Iterator[tuple[int, bytes]]:
+    def drain(self, layout: Layout) -> Records | None:
+        """The samples since the last call, oldest first; None where nothing was written."""
         head, tail = struct.unpack_from("<QQ", self._map, _HEAD_AT)
-        data = self._unwrapped(tail, head)
+        if head == tail:
+            return None
+        records = records_in(self._unwrapped(tail, head), layout)
         struct.pack_into("<Q", self._map, _HEAD_AT + 8, head)
-        at = taken = 0
-        while at < len(data):
-            kind, _, size = struct.unpack_from("<IHH", data, at)
-            if kind == _RECORD_SAMPLE:
-                taken += 1
-                time_ns, length = struct.unpack_from("<QI", data, at + 8)
-                yield time_ns, data[at + 20 : at + 20 + length]
-            at += size
-        self._refresh(taken)
+        self._refresh(len(records))
+        return records
 
     def _refresh(self, events: int) -> None:
         """Let the kernel take as many more as were read.
@@ -121,8 +121,6 @@ class _Ring:
 
     def _unwrapped(self, tail: int, head: int) -> bytes:
         first, last = tail % self._bytes, head % self._bytes
-        if head == tail:
-            return b""
         if first < last:
             return self._map[self._page + first : self._page + last]
         end = self._page + self._bytes
@@ -131,6 +129,13 @@ class _Ring:
     def close(self) -> None:
         self._map.close()
         os.close(self._fd)
+
+
+def _layout(name: str, text: str, fields: Mapping[str, Any]) -> Layout:
+    try:
+        return layout_of(text, fields)
+    except KeyError as error:
+        raise NoTrace(f"the tracepoint {name} of this kernel has no field {error}") from None
 
 
 def _folder(name: str) -> Path:

@@ -155,7 +155,7 @@ class Policy(Part):
     objective: ObjectiveSource | None = allowed(
         "a mapping with exactly one of file, command, prometheus, cgroup, kernel", None
     )
-    on_regression: Literal["revert", "hold"] = allowed("revert or hold", "revert")
+    on_regression: Literal["revert"] = allowed("revert", "revert")
     on_exit: Literal["revert", "keep"] = allowed("revert or keep", "revert")
 
     _origin: Origin | None = PrivateAttr(None)

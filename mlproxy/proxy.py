@@ -39,6 +39,8 @@ class Proxy:
             the devices below it in the stack.
         facts: what does not change while it runs, as numbers: rotational, size_mb ...
         lacks: what cannot be had here, in words for people.
+        lease: folder of its device in class ml_proxy, where a patched kernel takes
+            recommendations under a lease; "" where its knobs are written themselves.
     """
 
     id: str
@@ -51,3 +53,4 @@ class Proxy:
     names: frozenset[str] = frozenset()
     facts: Mapping[str, float] = field(default_factory=dict)
     lacks: tuple[str, ...] = ()
+    lease: str = ""

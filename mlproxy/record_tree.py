@@ -1,4 +1,4 @@
-"""Record the files that the stock transport reads, as numbered snapshots of a small tree.
+"""Record the files that the transport reads, as numbered snapshots of a small tree.
 
 Such a tree is what `--root` and the tests read. Nothing else of the machine is copied:
 what discovery, sampling, knobs and the adapters' own checks touch is noted, then copied.
@@ -12,7 +12,7 @@ from pathlib import Path
 from mlproxy.adapter import Adapter
 from mlproxy.errors import ConfigError
 from mlproxy.links import follow
-from mlproxy.transports.stock import StockTransport
+from mlproxy.transports.choose import recorded_transport
 from mlproxy.tree import TAKEN, Tree
 
 
@@ -22,12 +22,14 @@ class TracingTree(Tree):
     def __init__(self, tree: Tree) -> None:
         self.root, self.live = tree.root, tree.live
         self.files: set[str] = set()
+        self.read_files: set[str] = set()
         self.folders: set[str] = set()
         self._tree = tree
 
     def read(self, path: str, *, keep: bool = False) -> str | None:
         """As Tree.read."""
         self.files.add(path)
+        self.read_files.add(path)
         return self._tree.read(path)
 
     def exists(self, path: str) -> bool:
@@ -74,7 +76,7 @@ def record_tree(
 
 def _touch(tree: TracingTree, adapters: Iterable[Adapter]) -> None:
     """Ask for everything that a session would ask for."""
-    transport = StockTransport(tree)
+    transport = recorded_transport(tree)
     for adapter in adapters:
         proxies = transport.discover(adapter)
         transport.sample(proxies)
@@ -92,14 +94,17 @@ def _copy(tree: Tree, tracer: TracingTree, target: Path) -> None:
     # A listed folder counts by the links in it: what else it holds was asked for by name.
     listed = {f"{folder}/{name}" for folder in tracer.folders for name in tree.names(folder)}
     for path in sorted(tracer.files):
-        _copy_file(tree, path, target)
+        _copy_file(tree, path, target, there=path not in tracer.read_files)
     for path in sorted(listed):
         _copy_links(tree, path, target)
 
 
-def _copy_file(tree: Tree, path: str, target: Path) -> None:
+def _copy_file(tree: Tree, path: str, target: Path, there: bool) -> None:
+    """`there`: it was only asked whether it exists, as of a file that cannot be read."""
     real = _copy_links(tree, path, target)
     text = tree.read(path)
+    if there and text is None and real and (tree.base / real).is_file():
+        text = ""
     if real and text is not None:
         (target / real).parent.mkdir(parents=True, exist_ok=True)
         (target / real).write_text(text)

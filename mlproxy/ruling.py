@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from mlproxy.knob import Knob, Unit, Value
@@ -12,12 +12,28 @@ from mlproxy.policy import Policy
 from mlproxy.reading import Progress, reading, weighed
 from mlproxy.recommendation import Recommendation
 from mlproxy.slots import Arm, Pairing, Slot, SlotPlan, make_plan
-from mlproxy.trial import Judged, Measure, Result, TrialState, drifted, judge
+from mlproxy.trial import (
+    BAD_IN_A_ROW,
+    Judged,
+    Measure,
+    Pair,
+    Result,
+    TrialState,
+    drifted,
+    is_bad,
+    judge,
+)
 
 NS = 1_000_000_000
 
 EPISODE_S = 30.0
 """Shortest time that a value is kept whose effect outlives a slot, or whose change is dear."""
+
+CHECK_SHARE = Fraction(1, 2)
+"""Of a check: its two slots are a pair at once, in either order."""
+
+NEIGHBOUR = Slot("baseline", None, measured=True)
+"""Follows a check that looks lost, so that the next slot settles it."""
 
 
 @dataclass
@@ -29,6 +45,9 @@ class Ruling:
         state: mode and score; its share is the part of time in which it rules.
         plan: the slot schedule; None holds the value in full.
         measurable: a progress source judges the slots; otherwise they are untested.
+        checking: the first pair of slots is under way, before the share that `state` has
+            earned begins: a pair that is clearly lost takes the value back.
+        passed: that pair was measured and did not look lost.
     """
 
     recommendation: Recommendation
@@ -40,6 +59,8 @@ class Ruling:
     measurable: bool
     lease_until_ns: int
     started_ns: int
+    checking: bool = False
+    passed: bool = False
     pairing: Pairing = field(default_factory=Pairing)
     _index: int = 0
     _counted_from: tuple[int, Progress] | None = None
@@ -50,8 +71,20 @@ class Ruling:
         return self.plan.share if self.plan else Fraction(1)
 
     @property
+    def in_slots(self) -> bool:
+        """True while its values and the baseline take turns."""
+        return self.plan is not None
+
+    @property
+    def slot_s(self) -> float | None:
+        """Length of a slot; None in full hold."""
+        return self.plan.slot_s if self.plan else None
+
+    @property
     def slot(self) -> Slot | None:
         """The slot that is running; None in full hold."""
+        if self.checking and self._is_suspect():
+            return NEIGHBOUR
         return self.plan.at(self._index) if self.plan else None
 
     @property
@@ -84,9 +117,11 @@ class Ruling:
         return now_ns >= self.lease_until_ns
 
     def drift(self, now_ns: int) -> None:
-        """The workload changed, or a pair looks bad: more baseline until it is clear."""
+        """The workload changed: more baseline until it is clear. Nobody recommended the value
+        for the new phase yet, so a pair that is lost there is no lost check."""
         share = self.share
         self.state = drifted(self.state)
+        self.checking = self.passed = False
         if self.plan is not None and self.state.share != share:
             self._new_plan(now_ns)
             self._index = 0
@@ -121,23 +156,40 @@ class Ruling:
             return None
         pair = self.pairing.add(slot, self._measure(now_ns, progress))
         if pair is None:
-            self._suspect(now_ns)
+            self._heed(now_ns)
             return None
-        judged = judge(self.state, weighed(pair, self.objective), self.policy.mode)
-        share = self.state.share
-        self.state = judged.state
+        strikes = 1 if self.checking and self._is_clear(pair) else BAD_IN_A_ROW
+        seen = weighed(pair, self.objective)
+        judged = judge(self.state, seen, self.policy.mode, strikes=strikes)
+        self.state, self.checking = judged.state, False
         if judged.result is Result.WIN:
             self.renew(now_ns)
-        if judged.event is not None and self.state.share != share:
-            self._new_plan(now_ns)
+        self._follow(now_ns)
         return judged
 
-    def _suspect(self, now_ns: int) -> None:
-        """A pair that looks bad waits for its neighbour: let that come soon."""
-        share = self.state.share
-        if self.pairing.suspect:
+    def _heed(self, now_ns: int) -> None:
+        """A pair that looks bad waits for its neighbour: let that come soon. Any other pair
+        ends a check."""
+        if self._is_suspect():
             self.state = drifted(self.state)
-        if self.state.share != share:
+        elif self.checking and self.pairing.waiting is not None:
+            self.checking, self.passed = False, True
+        self._follow(now_ns)
+
+    def _is_suspect(self) -> bool:
+        waiting = self.pairing.waiting
+        return waiting is not None and is_bad(weighed(waiting, self.objective))
+
+    def _is_clear(self, pair: Pair) -> bool:
+        """True when the slot after a pair that looks bad says the same: one pair alone may
+        have met an application that stopped."""
+        if pair.after is None:
+            return False
+        return is_bad(weighed(replace(pair, baseline=pair.after), self.objective))
+
+    def _follow(self, now_ns: int) -> None:
+        """Once nothing is left to check, the slots have the share that the state has earned."""
+        if not self.checking and self.state.share != self.share:
             self._new_plan(now_ns)
 
     def _measure(self, now_ns: int, progress: Progress | None) -> Measure | None:
@@ -163,8 +215,14 @@ def open_ruling(
     knob: Knob,
     resolution_s: float | None,
     now_ns: int,
+    *,
+    number: int = 0,
+    seen: bool = True,
 ) -> Ruling:
     """A ruling at the mode that `state` has earned.
+
+    A value not yet `seen` in this phase that would rule for more than half of the time is
+    checked first. An episode is no slot: nothing short tells what such a value does.
 
     Args:
         resolution_s: age that a progress reading may have; None: no progress source. Then
@@ -172,17 +230,30 @@ def open_ruling(
             baseline slots that nobody measures are a cost without a use.
         knob: its settling time is the slots' washout, unless the policy names a slot: then
             the operator vouches that the change takes effect that soon.
+        number: rulings before this one; each draws the order of its slots anew, else the
+            first pair would have the same order every time.
     """
     full = resolution_s is None and policy.trust == "model" and state.mode > Mode.LEARNING
+    measurable = resolution_s is not None
+    earned = state.share
+    checking = measurable and not seen and knob.trial is Unit.SLOT and earned > CHECK_SHARE
     plan = None
     if not full:
         fixed = policy.trial.slot_s
         settling_s = 0.0 if fixed is not None else knob.settle_s
         if knob.trial is Unit.EPISODE:
             fixed = max(fixed or 0.0, EPISODE_S)
-        plan = make_plan(state.share, policy.trial.seed, fixed, settling_s, resolution_s or 0.0)
-    lease_ns = now_ns + round(policy.lease_s * NS)
-    measurable = resolution_s is not None
+        share, seed = CHECK_SHARE if checking else earned, policy.trial.seed + number
+        plan = make_plan(share, seed, fixed, settling_s, resolution_s or 0.0)
     return Ruling(
-        recommendation, treated, policy, objective, state, plan, measurable, lease_ns, now_ns
+        recommendation=recommendation,
+        treated=treated,
+        policy=policy,
+        objective=objective,
+        state=state,
+        plan=plan,
+        measurable=measurable,
+        lease_until_ns=now_ns + round(policy.lease_s * NS),
+        started_ns=now_ns,
+        checking=checking,
     )

@@ -33,7 +33,8 @@ class Seat:
     lacks: str = ""
 
     def options(self, held: Setting) -> tuple[tuple[str, Value], ...]:
-        """Legal (knob, value) pairs; what is held and the baseline are always among them."""
+        """Legal (knob, value) pairs that the model was trained on; what is held and the
+        baseline are always among them."""
         return tuple(pair for knob in self.knobs for pair in self._of(knob, held))
 
     def own_range(self, knob: Knob) -> Range:
@@ -54,6 +55,9 @@ class Seat:
         """True inside the kernel's, the adapter's and the policy's range (promise 4)."""
         return all(each.objects(value, "") is None for each in self._ranges(knob))
 
+    def _known(self, knob: Knob, value: Value) -> bool:
+        return self.model is None or self.model.knows(knob.name, value)
+
     def _ranges(self, knob: Knob) -> tuple[Range, Range, Range]:
         limits = self.policy.knobs.get(knob.name, KnobPolicy())
         policy = Range(limits.min, limits.max, limits.allow or ())
@@ -63,7 +67,7 @@ class Seat:
         values = dict.fromkeys(self.adapter.candidates(knob, held))
         must = (held[knob.name], self.baseline[knob.name])
         for value in (*values, *(value for value in dict.fromkeys(must) if value not in values)):
-            if value in must or self.legal(knob, value):
+            if value in must or (self.legal(knob, value) and self._known(knob, value)):
                 yield knob.name, value
 
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
-from mlproxy.trial import Measure, Pair, is_bad, slots_per_pair
+from mlproxy.trial import Measure, Pair, slots_per_pair
 
 Arm = Literal["treated", "baseline"]
 
@@ -56,10 +56,6 @@ class SlotPlan:
         """Number of the slot that is running `elapsed_s` after the start of the plan."""
         return int(elapsed_s / self.slot_s)
 
-    def is_counted(self, elapsed_s: float) -> bool:
-        """True when the running slot is past its washout."""
-        return elapsed_s % self.slot_s >= self.washout_s
-
 
 def make_plan(
     share: Fraction, seed: int, slot_s: float | None, settle_s: float, resolution_s: float = 0.0
@@ -96,18 +92,15 @@ class Pairing:
 
     A pair is ready when the next baseline slot outside it has been measured. A slot that
     could not be measured is passed as None: its pair is given up.
+
+    Args:
+        waiting: the pair whose own two slots were measured.
     """
 
+    waiting: Pair | None = None
     _before: Measure | None = None
     _half: dict[Arm, Measure] = field(default_factory=dict)
     _number: int | None = None
-    _waiting: Pair | None = None
-
-    @property
-    def suspect(self) -> bool:
-        """True when a pair at least twice as bad waits for the baseline slot after it: more
-        baseline (a plan at one half) settles it soon."""
-        return self._waiting is not None and is_bad(self._waiting)
 
     def add(self, slot: Slot, measure: Measure | None) -> Pair | None:
         """Take one slot that is over; returns the pair whose surroundings it completed."""
@@ -127,7 +120,7 @@ class Pairing:
         self._half, self._number = {}, None
 
     def _complete(self, after: Measure) -> Pair | None:
-        waiting, self._waiting = self._waiting, None
+        waiting, self.waiting = self.waiting, None
         return replace(waiting, after=after) if waiting else None
 
     def _place(self, slot: Slot, measure: Measure) -> None:
@@ -137,5 +130,5 @@ class Pairing:
         self._half[slot.arm] = measure
         if len(self._half) == 2:
             treated, baseline = self._half["treated"], self._half["baseline"]
-            self._waiting = Pair(treated, baseline, before=self._before)
+            self.waiting = Pair(treated, baseline, before=self._before)
             self._before = baseline

@@ -39,9 +39,13 @@ class KnobStatus(BaseModel):
     pairs: int = 0
     wins: int = 0
     losses: int = 0
+    treated_cost_ns: float | None = None
+    """Cost of one event while the value ruled, as a patched kernel measured it."""
+    baseline_cost_ns: float | None = None
     verdict_in_s: float | None = None
     changes: int = 0
     looks: int = 0
+    transport: str = "stock"
     look_s: float = 0.0
     """Time spent at a look's value: what blind values cost."""
 

@@ -21,6 +21,7 @@ from mlproxy.step import judge_answer
 from mlproxy.transports.base import Transport
 from mlproxy.tree import Tree
 from mlproxy.verdict import History, Verdict
+from mlproxy.view import View
 from mlproxy.watch import see
 
 WINDOW_S = 5.0
@@ -106,8 +107,7 @@ class Survey:
         return Question(
             proxy=seat.proxy,
             features=evidence.features,
-            vector=evidence.mean(),
-            current=seat.baseline,
+            views=(View(evidence.mean(), seat.baseline),),
             held=seat.baseline,
             baseline=seat.baseline,
             options=seat.options(seat.baseline),

@@ -12,18 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlproxy.adapter import Adapter
+from mlproxy.augment import COPIES, Augmentation, augmentation_of
 from mlproxy.columns import Array64, Matrix, column_names, spread
 from mlproxy.dataset import Dataset, Record, build_dataset
 from mlproxy.domain import fit_domain
 from mlproxy.errors import ConfigError
 from mlproxy.gain import t_quantile
+from mlproxy.knob import Value
 from mlproxy.manifest import DOMAIN, FORMAT, MODEL, Manifest, digest_of, write_manifest
 
 QUANTILES = (0.1, 0.5)
 ROUNDS = 80
 FOLDS = 5
 CONFIDENCES = (0.8, 0.9, 0.95, 0.99)
-DROP_SHARE = 0.1
 ACT_LOG, MOST_LOG = 0.05, 1.0
 """Skill is judged on changes predicted to gain more than that, each counted up to a factor e."""
 
@@ -36,7 +37,7 @@ PARAMETERS: dict[str, Any] = {
     "tree_method": "hist",
     "max_depth": 6,
     "eta": 0.3,
-    "min_child_weight": 2,
+    "min_child_weight": 10,
     "nthread": 2,
 }
 
@@ -52,9 +53,9 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
     groups = sorted(set(data.group))
     if len(groups) < 2:
         raise ConfigError(f"{len(groups)} group of records; grouped validation needs two or more")
-    optional = [n not in adapter.schema.required() for n in adapter.schema.names()]
-    held_out = _cross_validate(data, optional, seed)
-    booster = _fit(data.rows, data.gain_log, optional, seed)
+    augmentation = augmentation_of(adapter.schema)
+    held_out = _cross_validate(data, augmentation, seed)
+    booster = _fit(data.rows, data.gain_log, augmentation, seed)
     folder.mkdir(parents=True, exist_ok=True)
     booster.save_model(folder / MODEL)
     domain = fit_domain(data.window_rows, data.window_group, seed)
@@ -72,6 +73,7 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
         seed=seed,
         rows=len(data.rows),
         groups=tuple(groups),
+        candidates=_candidates(adapter, records),
         data_sha256=data.digest,
         metrics=_metrics(data, held_out),
         sha256={name: digest_of(folder / name) for name in (MODEL, DOMAIN)},
@@ -81,16 +83,24 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
     return manifest
 
 
-def _fit(rows: Matrix, gain_log: Array64, optional: Sequence[bool], seed: int) -> Any:
-    """One booster; optional features are blanked at random so that absence is known."""
+def _candidates(adapter: Adapter, records: Sequence[Record]) -> dict[str, tuple[Value, ...]]:
+    """The values of each knob in the records, in order; a knob that never moved has none,
+    since nothing is known of what it does."""
+    found = {knob.name: {r.setting.get(knob.name) for r in records} for knob in adapter.knobs}
+    known = {name: [v for v in values if v is not None] for name, values in found.items()}
+    return {
+        name: tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
+        for name, values in known.items()
+        if len(values) > 1
+    }
+
+
+def _fit(rows: Matrix, gain_log: Array64, augmentation: Augmentation, seed: int) -> Any:
+    """One booster on augmented rows."""
     import xgboost
 
-    rng = np.random.default_rng(seed)
-    shown = rows.copy()
-    for place, may_miss in enumerate(optional):
-        if may_miss:
-            shown[rng.random(len(shown)) < DROP_SHARE, place] = np.nan
-    matrix = xgboost.QuantileDMatrix(shown, label=gain_log)
+    shown = augmentation.copies(rows, seed)
+    matrix = xgboost.QuantileDMatrix(shown, label=np.tile(gain_log, COPIES))
     return xgboost.train({**PARAMETERS, "seed": seed}, matrix, num_boost_round=ROUNDS)
 
 
@@ -103,7 +113,7 @@ class HeldOut:
     inside: NDArray[np.bool_]
 
 
-def _cross_validate(data: Dataset, optional: Sequence[bool], seed: int) -> HeldOut:
+def _cross_validate(data: Dataset, augmentation: Augmentation, seed: int) -> HeldOut:
     """Groups are left out as a whole, FOLDS times."""
     groups = sorted(set(data.group))
     order = np.random.default_rng(seed).permutation(len(groups))
@@ -112,7 +122,7 @@ def _cross_validate(data: Dataset, optional: Sequence[bool], seed: int) -> HeldO
     gains, inside = np.zeros((len(data.rows), 2)), np.zeros(len(data.rows), bool)
     for fold in range(min(FOLDS, len(groups))):
         out = folds == fold
-        booster = _fit(data.rows[~out], data.gain_log[~out], optional, seed)
+        booster = _fit(data.rows[~out], data.gain_log[~out], augmentation, seed)
         gains[out] = booster.inplace_predict(data.rows[out])
         kept = np.unique(data.window[~out])
         names = [data.window_group[place] for place in kept]

@@ -29,7 +29,6 @@ BAD_RATIO, BAD_IN_A_ROW = 2, 2
 FEWEST_HALVINGS, MOST_HALVINGS = -2, 3
 """Baseline share in recommendation mode: 1/8 / 2**halvings, from 1/2 on drift to 1/64."""
 
-FIRST_PAUSE_S, MOST_DOUBLINGS = 60.0, 6
 EXPECTED_STEP = 0.7
 """Mean step of the score when nine pairs of ten are won."""
 
@@ -139,11 +138,6 @@ class TrialState:
             return Result.WIN
         return Result.LOSE if gain.upper < 0 else Result.TIE
 
-    @property
-    def pause_s(self) -> float:
-        """How long to leave the value alone after "no gain" or an emergency."""
-        return FIRST_PAUSE_S * 2.0 ** min(max(self.k - 1, 0), MOST_DOUBLINGS)
-
 
 class Judged(NamedTuple):
     """One step of a trial: the next state, what the pair said, what that brought about."""
@@ -154,16 +148,24 @@ class Judged(NamedTuple):
 
 
 def judge(
-    state: TrialState, pair: Pair, ceiling: Mode = Mode.RECOMMENDATION, min_events: int = MIN_EVENTS
+    state: TrialState,
+    pair: Pair,
+    ceiling: Mode = Mode.RECOMMENDATION,
+    min_events: int = MIN_EVENTS,
+    strikes: int = BAD_IN_A_ROW,
 ) -> Judged:
-    """The trial after one more pair. In emergency mode nothing is judged."""
+    """The trial after one more pair. In emergency mode nothing is judged.
+
+    Args:
+        strikes: pairs in a row at least twice as bad that make an emergency.
+    """
     if state.mode is Mode.EMERGENCY:
         return Judged(state, Result.UNTESTED, None)
     result = classify(pair, min_events)
     if result is Result.VOID:
         return Judged(replace(state, void=state.void + 1), result, None)
     counted = _count(state, pair, result)
-    if counted.bad >= BAD_IN_A_ROW:
+    if counted.bad >= strikes:
         return Judged(_stop(counted), result, Event.EMERGENCY)
     walk = _learn if state.mode is Mode.LEARNING else _keep
     after, event = walk(counted, result, ceiling)
@@ -193,11 +195,6 @@ def drifted(state: TrialState) -> TrialState:
     if state.mode is not Mode.RECOMMENDATION:
         return state
     return replace(state, halvings=FEWEST_HALVINGS, score=0)
-
-
-def resumed(state: TrialState) -> TrialState:
-    """After the pause that follows an emergency: learn again, under a higher bar."""
-    return replace(state, mode=Mode.LEARNING) if state.mode is Mode.EMERGENCY else state
 
 
 def slots_per_pair(share: Fraction) -> int:

@@ -1,7 +1,7 @@
 """A watch over one proxy: samples become windows, windows become evidence.
 
 A window never spans a change of the setting, nor the time that a change needs to settle;
-evidence of the two arms of a trial is kept apart.
+evidence of the two arms of a trial is kept apart. Views of the phase outlive both.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlproxy.adapter import Missing
+from mlproxy.domain import Domain
 from mlproxy.evidence import Evidence
 from mlproxy.features import FeatureSchema
 from mlproxy.knob import Setting
@@ -16,6 +17,9 @@ from mlproxy.pressure import Pressure, pressure_of
 from mlproxy.seat import Seat
 from mlproxy.slots import Arm
 from mlproxy.snapshot import Sample, Window
+from mlproxy.view import View, Views
+
+NS = 1_000_000_000
 
 NEARLY = 0.9
 """A window may be this much shorter than asked for: wake-ups are not exact."""
@@ -43,13 +47,14 @@ class Watch:
         self._start: Sample | None = None
         self._latest = self._evidence["baseline"]
         self._fresh = False
+        self.memory = Views()
 
     def settle(self, until_ns: int) -> None:
         """The setting was changed: what is seen before `until_ns` is of neither value."""
         self.settled_ns, self._start = max(self.settled_ns, until_ns), None
 
     def forget(self) -> None:
-        """Drop all evidence."""
+        """Drop all evidence, as when the setting changes; the phase goes on."""
         for evidence in self._evidence.values():
             evidence.clear()
         self._fresh = False
@@ -68,6 +73,7 @@ class Watch:
         sight = see(self.seat, window, setting)
         if sight.features is None:
             self.forget()
+            self.memory.clear()
             return sight
         return self._learn(sight.features, setting, arm, now_ns)
 
@@ -84,13 +90,24 @@ class Watch:
         self._fresh = False
         return evidence
 
+    def views(self, evidence: Evidence, now_ns: int) -> tuple[View, ...]:
+        """What the phase looked like from each setting, `evidence` last."""
+        view = View(evidence.mean(), evidence.setting)
+        if self.memory.add(view, now_ns / NS, self._domain):
+            self.phase_ns = now_ns
+        return self.memory.recall(now_ns / NS)
+
+    @property
+    def _domain(self) -> Domain | None:
+        return self.seat.model.domain if self.seat.model else None
+
     def _learn(self, features: FeatureSchema, setting: Setting, arm: Arm, now_ns: int) -> Sight:
-        domain = self.seat.model.domain if self.seat.model else None
         self._latest = self._evidence[arm]
-        shifted = self._latest.add(features, setting, domain)
+        shifted = self._latest.add(features, setting, self._domain)
         self._fresh, self.seen_ns = True, now_ns
         if shifted:
             self.phase_ns = now_ns
+            self.memory.clear()
         return Sight(features, "", shifted)
 
 

@@ -13,6 +13,7 @@ from mlproxy.knob import Setting
 from mlproxy.model import Model, load_model
 from mlproxy.snapshot import Sample, Window
 from mlproxy.training import train
+from mlproxy.view import View
 from mlproxy_readahead import ReadaheadAdapter
 from mlproxy_readahead.adapter import READ_AHEAD_KB
 from tests.faults import READAHEAD
@@ -74,7 +75,6 @@ def ask(model: Model, workload: str, value: int = 128, seed: int = 99, device: i
     features = ADAPTER.features(seen, READAHEAD, setting)
     options = tuple(("read_ahead_kb", each) for each in READ_AHEAD_KB.grid)
     baseline: Setting = {"read_ahead_kb": 128}
-    question = Question(
-        READAHEAD, features, features.vector(), setting, setting, baseline, options, 0
-    )
+    views = (View(features.vector(), setting),)
+    question = Question(READAHEAD, features, views, setting, baseline, options, 0)
     return recommend(ADAPTER, model, [question], 0.9, 0.05)[0]

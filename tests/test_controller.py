@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mlproxy.controller import CONFIRM, Change, Controller, phase_changed, since_change_s
+from mlproxy.change import Change
+from mlproxy.controller import CONFIRM, Controller
+from mlproxy.dwell import phase_changed, since_change_s
 from mlproxy.look import IDLE_WINDOWS, MOST_WINDOWS
 from mlproxy.mode import Mode
 from mlproxy.ruling import open_ruling
@@ -71,7 +73,7 @@ def test_nothing_is_asked_before_a_phase_was_seen_twice_and_once_per_window() ->
     bench.busy()
     asked = bench.controller.question(bench.now_ns)
     assert asked is not None
-    assert (asked.current, asked.held) == ({"read_ahead_kb": 128}, {"read_ahead_kb": 128})
+    assert (asked.views[-1].setting, asked.held) == ({"read_ahead_kb": 128}, {"read_ahead_kb": 128})
     assert bench.controller.question(bench.now_ns) is None
 
 
@@ -141,7 +143,7 @@ def test_a_decision_ends_the_look_and_the_next_waits() -> None:
     bench.busy(0.5, 16)
     asked = bench.controller.question(bench.now_ns)
     assert asked is not None
-    assert (asked.current, asked.held) == ({"read_ahead_kb": 16}, {"read_ahead_kb": 4})
+    assert (asked.views[-1].setting, asked.held) == ({"read_ahead_kb": 16}, {"read_ahead_kb": 4})
     bench.controller.conclude(HOLD, bench.now_ns)
     assert bench.obey() == Change("read_ahead_kb", 4, "look")
     bench.busy(1.5, 4)

@@ -14,6 +14,7 @@ from mlproxy.columns import Matrix
 from mlproxy.decide import Question, recommend, settings_of
 from mlproxy.knob import Setting, Value
 from mlproxy.model import Model
+from mlproxy.view import View
 from mlproxy_iosched import IoschedAdapter
 from mlproxy_iosched.features import IoschedFeatures
 from tests.faults import IOSCHED
@@ -54,8 +55,8 @@ def question(held: Setting = BASELINE, *options: tuple[str, Value]) -> Question:
         for knob in ADAPTER.knobs
         for value in dict.fromkeys((*knob.grid, held[knob.name], BASELINE[knob.name]))
     )
-    vector = FEATURES.vector()
-    return Question(IOSCHED, FEATURES, vector, held, held, BASELINE, knobs, 7)
+    views = (View(FEATURES.vector(), held),)
+    return Question(IOSCHED, FEATURES, views, held, BASELINE, knobs, 7)
 
 
 def answer(table: Mapping[tuple[float, float], float], asked: Question, margin: float = 0.0) -> Any:

@@ -135,6 +135,17 @@ def test_a_second_knob_joins_the_first_and_the_slowest_sets_the_pace(tmp_path: P
     assert ruling.plan.slot_s >= 30
 
 
+def test_each_ruling_draws_its_slots_anew_from_the_policys_seed(tmp_path: Path) -> None:
+    judge, one = court(tmp_path), controller(trust="measured", trial={"seed": 7})
+    seeds = []
+    for _ in range(3):
+        judge.enforce(one, REC, APPLY, NOW)
+        assert one.ruling is not None
+        assert one.ruling.plan is not None
+        seeds.append(one.ruling.plan.seed)
+    assert seeds == [7, 8, 9]
+
+
 def judged(event: Event | None, mode: Mode = Mode.COLLABORATION, k: int = 0) -> Judged:
     state = TrialState(mode, k=k, wins=2, log_sum=2 * LOG_UNIT, log_squares=2 * LOG_UNIT**2)
     return Judged(state, Result.WIN, event)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import pytest
+
+from mlproxy import ledger
 from mlproxy.ledger import Ledger
 from mlproxy.status import KnobStatus, read_status
+from tests.machine import NS
 from tests.world import World
 
 
@@ -82,6 +87,65 @@ def test_the_time_to_a_verdict_is_predicted(tmp_path: Path) -> None:
 
 
 def test_a_status_that_cannot_be_written_is_counted_and_not_fatal(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "absent", tmp_path)
-    ledger.publish([], "", final=True)
-    assert ledger.outcomes.lost == 1
+    books = Ledger(tmp_path / "absent", tmp_path)
+    books.publish([], "", final=True)
+    assert books.outcomes.lost == 1
+
+
+@pytest.mark.parametrize("start", ["learning", "collaboration", "recommendation"])
+def test_the_status_is_never_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    monkeypatch.setattr(ledger, "PUBLISH_S", -1.0)
+    monkeypatch.setattr(ledger, "HEARTBEAT_S", math.inf)
+    world = World(tmp_path, start=start, trust="measured", resolution_s=0.0)
+    world.machine.at(40, world.machine.becomes("sequential"))
+    world.machine.at(60, lambda: setattr(world.model, "score", lambda workload, value: 0.0))
+    world.machine.at(80, lambda: world.machine.admin("64"))
+    seen = []
+    for _ in range(100):
+        world.run(1)
+        status = read_status(world.state)
+        assert status is not None
+        assert list(status.knobs) == world.agent._ledger._rows(world.controller)
+        seen.append((status.knobs[0].rule, status.knobs[0].effective, status.knobs[0].pairs))
+    assert len(set(seen)) > 5
+
+
+def test_how_little_was_read_is_not_written_every_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    world.machine.workload = "idle"
+    world.machine.rates = lambda workload, value: {
+        "disk.read_ios": world.machine.now_ns / NS % 7,
+        "disk.read_sectors": 8.0,
+    }
+    monkeypatch.setattr(ledger.time, "time", lambda: world.machine.now_ns / NS)
+    written, reasons = [], set()
+    monkeypatch.setattr(ledger, "write_status", lambda state, status: written.append(status))
+    for _ in range(35):
+        world.run(1)
+        reasons.add(world.controller.verdict.reason)
+    assert len(reasons) > 3
+    assert [status.ticks for status in written] == [1, 2, 12, 22, 32]
+
+
+@pytest.mark.parametrize("what", ["stood_down", "looks", "changes", "tried"])
+def test_what_changes_alone_is_said(tmp_path: Path, what: str) -> None:
+    world = World(tmp_path)
+    world.run(10)
+    books, controller = world.agent._ledger, world.controller
+    before = books._saying(controller)
+    assert books._saying(controller) == before
+    proxy = controller.seat.proxy.id
+    if what == "stood_down":
+        controller.stood_down = "contested"
+    elif what == "looks":
+        controller.looks += 1
+    elif what == "changes":
+        books._changes[proxy] += 1
+    else:
+        assert controller.ruling is not None
+        books._tried[proxy] = (controller.ruling, "measured")
+    assert books._saying(controller) != before

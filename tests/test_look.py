@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from mlproxy.controller import Change
-from mlproxy.decide import Prediction
-from mlproxy.look import blind_knob, doubtful
+from mlproxy.decide import Answer, Prediction
+from mlproxy.look import DOUBT_AGAIN_S, blind_knob, doubtful
 from mlproxy.verdict import Verdict
 from tests.machine import NS
 from tests.test_controller import HOLD, Bench
@@ -25,20 +24,37 @@ def test_a_look_stays_within_the_policys_range(limits: dict[str, int], looks: bo
     assert (bench.controller.look is not None) is looks
 
 
-def test_doubt_looks_once_where_much_may_be_gained_but_nothing_is_sure() -> None:
-    bench = Bench()
-    unsure = answer()
-    bench.controller.doubt(unsure, Verdict("refuse", "stale", ""), bench.now_ns)
-    assert bench.controller.look is None
-    bench.controller.doubt(unsure, Verdict("refuse", "min-gain", ""), bench.now_ns)
-    assert bench.controller.look is not None
-    assert bench.obey() == Change("read_ahead_kb", 16, "look")
-    bench.controller.conclude(HOLD, bench.now_ns + 3 * NS)
+UNSURE = Verdict("refuse", "min-gain", "")
+
+
+def look(bench: Bench, after_s: float = 0.0) -> object:
+    """The value that a doubt looks from; the look is over again when this returns."""
+    bench.now_ns += round(after_s * NS)
+    bench.controller.doubt(answer(values=(512,)), UNSURE, bench.now_ns)
+    if bench.controller.look is None:
+        return None
+    value = bench.controller.look.value
     bench.obey()
-    bench.controller.doubt(unsure, Verdict("refuse", "min-gain", ""), bench.now_ns + 9 * NS)
-    assert bench.controller.look is None, "not again in the same phase for a minute"
-    bench.controller.doubt(unsure, Verdict("refuse", "min-gain", ""), bench.now_ns + 90 * NS)
-    assert bench.controller.look is not None
+    for _ in range(4):
+        bench.busy(value=value)
+    assert bench.controller.question(bench.now_ns) is not None
+    bench.controller.conclude(HOLD, bench.now_ns)
+    bench.obey()
+    return value
+
+
+def test_doubt_needs_a_verdict_that_leaves_something_to_find_out() -> None:
+    bench = Bench()
+    bench.controller.doubt(answer(), Verdict("refuse", "stale", ""), bench.now_ns)
+    assert bench.controller.look is None
+
+
+def test_doubt_looks_from_another_value_each_time_and_then_rests_for_a_minute() -> None:
+    bench = Bench(knobs={"read_ahead_kb": {"min": 4, "max": 8192}})
+    assert look(bench) == 16
+    assert look(bench, 2) == 512
+    assert look(bench, 2) is None, "seen from both in this phase"
+    assert look(bench, DOUBT_AGAIN_S + 1) == 512
 
 
 @pytest.mark.parametrize(("best", "looks_at"), [(2048, 512), (32, 32), (4, 16), (128, None)])
@@ -47,5 +63,32 @@ def test_a_look_in_doubt_is_from_the_candidate_itself_a_step_away_at_most(
 ) -> None:
     bench = Bench(knobs={"read_ahead_kb": {"min": 4, "max": 8192, "max_step": "8x"}})
     promising = replace(answer(), predictions=(Prediction("read_ahead_kb", best, 0.9, -0.2),))
-    found = doubtful(bench.controller.seat, {"read_ahead_kb": 128}, promising)
+    seen = {128} if best == 4 else {16, 128}
+    found = doubtful(bench.controller.seat, {"read_ahead_kb": 128}, promising, seen, False)
     assert (found[1] if found else None) == looks_at
+
+
+@pytest.mark.parametrize(
+    ("gain_log", "lower_log", "seen", "looks_at"),
+    [
+        (-0.1, -0.7, {128}, 16),  # half as fast or 1.6 times: one look is worth it
+        (-0.1, -0.3, {128}, None),
+        (-0.1, -0.7, {16, 128}, None),
+    ],
+)
+def test_a_hope_looks_once_from_where_more_shows(
+    gain_log: float, lower_log: float, seen: set[int], looks_at: int | None
+) -> None:
+    options = (Prediction("read_ahead_kb", 512, gain_log, lower_log), HELD)
+    found = doubtful(
+        Bench().controller.seat, {"read_ahead_kb": 128}, hopeful(options), seen, again=True
+    )
+    assert (found[1] if found else None) == looks_at
+
+
+HELD = Prediction("read_ahead_kb", 128, 0.0, 0.0)
+
+
+def hopeful(options: tuple[Prediction, ...]) -> Answer:
+    rec = replace(answer().recommendation, current_gain_log=0.0)
+    return replace(answer(rec), predictions=options)

@@ -101,7 +101,8 @@ def test_no_question_mixes_the_arms(tmp_path: Path) -> None:
     def question(now_ns: int):  # type: ignore[no-untyped-def]
         asked = real(now_ns)
         if asked is not None:
-            seen.append((asked.current["read_ahead_kb"], asked.features.read_kb_per_request))
+            value = asked.views[-1].setting["read_ahead_kb"]
+            seen.append((value, asked.features.read_kb_per_request))
         return asked
 
     object.__setattr__(controller, "question", question)

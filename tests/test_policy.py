@@ -97,7 +97,7 @@ BROKEN = [
     ("trial: {seed: -1}", "trial.seed", "'-1'", "a whole number from 0 to 4294967295"),
     ("trial: {seed: 4294967296}", "trial.seed", "'4294967296'", "from 0 to 4294967295"),
     ("look: {every: 500ms}", "look.every", "'500ms'", "a duration from 1s to 24h"),
-    ("on_regression: ignore", "on_regression", "'ignore'", "revert or hold"),
+    ("on_regression: hold", "on_regression", "'hold'", "revert"),
     ("on_exit: hold", "on_exit", "'hold'", "revert or keep"),
 ]
 

@@ -30,6 +30,8 @@ def ruling(
     resolution_s: float | None = 0.0,
     settle_s: float = 1.5,
     unit: Unit = Unit.SLOT,
+    seen: bool = True,
+    number: int = 0,
     **policy: Any,
 ) -> Ruling:
     rules = make_policy(**{"trust": "measured", **policy})
@@ -42,6 +44,8 @@ def ruling(
         replace(READ_AHEAD_KB, settle_s=settle_s, trial=unit),
         resolution_s,
         START,
+        seen=seen,
+        number=number,
     )
 
 

@@ -103,10 +103,9 @@ def test_length_and_washout(
     assert [plan.slot_s, plan.washout_s] == pytest.approx([length_s, washout_s])
 
 
-def test_the_washout_is_not_counted() -> None:
+def test_slots_are_counted_from_the_start_of_the_plan() -> None:
     plan = SlotPlan(Fraction(1, 2), 0, slot_s=1.0, washout_s=0.25)
     assert [plan.index(elapsed) for elapsed in (0.0, 0.99, 1.0, 7.5)] == [0, 0, 1, 7]
-    assert [plan.is_counted(elapsed) for elapsed in (3.0, 3.2, 3.25)] == [False, False, True]
     assert SlotPlan(Fraction(1, 2), 0, slot_s=0.25).index(1.1) == 4
 
 
@@ -165,14 +164,15 @@ def test_a_new_plan_forgets_the_half_pair() -> None:
     )
 
 
-def test_a_pair_twice_as_bad_is_suspect_until_its_neighbour_is_known() -> None:
+def test_a_pair_waits_until_its_neighbour_is_known() -> None:
     pairing, plan = Pairing(), SlotPlan(Fraction(1, 2), seed=5)
     for index in (0, 1):
+        assert pairing.waiting is None
         slot = plan.at(index)
         pairing.add(slot, measure(100 if slot.arm == "baseline" else 50))
-    assert pairing.suspect
+    assert pairing.waiting == Pair(measure(50), measure(100))
     feed(pairing, SlotPlan(Fraction(1, 8), seed=5), [100])
-    assert not pairing.suspect
+    assert pairing.waiting is None
 
 
 def test_a_workload_that_halves_between_the_neighbours_is_thrown_out() -> None:

@@ -22,7 +22,6 @@ from mlproxy.trial import (
     is_bad,
     judge,
     predicted_time_to_verdict_s,
-    resumed,
     slots_per_pair,
 )
 
@@ -117,11 +116,6 @@ def test_learning_ends_without_gain_at_minus_six() -> None:
     assert Event.NO_GAIN.takes_back
 
 
-def test_each_failure_doubles_the_pause_up_to_a_bound() -> None:
-    pauses = [TrialState(k=k).pause_s for k in (0, 1, 2, 3, 7, 50)]
-    assert pauses == [60, 60, 120, 240, 3840, 3840]
-
-
 def test_ties_and_void_pairs_move_nothing() -> None:
     state, events = play(TrialState(score=5), [TIE, VOID, TIE])
     assert (state.score, state.ties, state.void, state.pairs, events) == (5, 2, 1, 2, [])
@@ -166,11 +160,17 @@ def test_just_under_twice_as_bad_is_not() -> None:
     assert play(TrialState(), [pair(101, 200)] * 2)[1] == []
 
 
-def test_an_emergency_judges_nothing_until_it_is_resumed() -> None:
+def test_where_one_strike_is_enough_one_bad_pair_is_an_emergency() -> None:
+    start = TrialState(Mode.RECOMMENDATION)
+    state, result, event = judge(start, BAD, strikes=1)
+    assert (state.mode, state.k, result, event) == (Mode.EMERGENCY, 1, Result.LOSE, Event.EMERGENCY)
+    assert judge(start, LOSS, strikes=1).event is None
+    assert judge(start, VOID, strikes=1).event is None
+
+
+def test_an_emergency_judges_nothing() -> None:
     stopped = TrialState(Mode.EMERGENCY, k=1)
     assert judge(stopped, WIN) == (stopped, Result.UNTESTED, None)
-    assert resumed(stopped) == TrialState(Mode.LEARNING, k=1)
-    assert resumed(TrialState(Mode.COLLABORATION)) == TrialState(Mode.COLLABORATION)
 
 
 def test_no_mode_rises_above_the_ceiling() -> None:

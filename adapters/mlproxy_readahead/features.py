@@ -9,8 +9,9 @@ DISKSTATS = "/proc/diskstats (Documentation/admin-guide/iostats.rst)"
 VMSTAT = "/proc/vmstat"
 TRACE = "tracepoint block_rq_issue (mlproxy/transports/requests.py)"
 
-ATTRIBUTABLE = 0.8
-"""Share of the host's reads from which on its faults are taken for this device's."""
+MOST_FOREIGN = 0.5
+"""Of the host's faults as many may be of others as others read. More than this share of what
+the device itself read leaves open whose they are; else half of them are taken for its own."""
 
 
 class ReadaheadFeatures(FeatureSchema):
@@ -28,10 +29,10 @@ class ReadaheadFeatures(FeatureSchema):
     merged_share: float = feature("1", DISKSTATS, "reads merged into another before dispatch")
     write_share: float = feature("1", DISKSTATS, "writes among all bytes")
     major_faults_per_read: float | None = feature(
-        "1", VMSTAT, "major faults per read request, where no other device reads", optional=True
+        "1", VMSTAT, "major faults per read request, where others read less", optional=True
     )
     major_faults_per_mb: float | None = feature(
-        "1/MB", VMSTAT, "major faults per MB read, where no other device reads", optional=True
+        "1/MB", VMSTAT, "major faults per MB read, where others read less", optional=True
     )
     refault_share: float | None = feature(
         "1", VMSTAT, "pages read that had been evicted before", optional=True
@@ -55,8 +56,9 @@ def read_features(window: Window, read_ahead_kb: float) -> ReadaheadFeatures:
     ticks_ms = window.delta("disk.read_ticks_ms") or 0.0
     merges = window.delta("disk.read_merges") or 0.0
     elapsed_ms = window.elapsed_s * 1e3
-    faults = _own_share(window, "vm.pgmajfault", reads)
-    refaults = _own_share(window, "vm.workingset_refault_file", reads)
+    faults = _own(window, "vm.pgmajfault", reads, window.delta("host.read_ios"))
+    pages, all_kb = read_kb / 4, (window.delta("host.read_sectors") or 0.0) / 2
+    refaults = _own(window, "vm.workingset_refault_file", pages, all_kb / 4)
     per_request_kb = read_kb / reads
     runs = window.delta("trace.runs")
     return ReadaheadFeatures(
@@ -70,7 +72,7 @@ def read_features(window: Window, read_ahead_kb: float) -> ReadaheadFeatures:
         write_share=write_kb / max(read_kb + write_kb, 1.0),
         major_faults_per_read=ratio(faults, reads),
         major_faults_per_mb=ratio(faults, read_kb * 1.024e-3),
-        refault_share=ratio(refaults, read_kb / 4),
+        refault_share=ratio(refaults, pages),
         run_kb=_run_kb(window, runs),
         forward_share=ratio(window.delta("trace.forward"), runs),
         backward_share=ratio(window.delta("trace.backward"), runs),
@@ -83,10 +85,11 @@ def _run_kb(window: Window, runs: float | None) -> float | None:
     return seen_kb / max(runs, 1.0) if seen_kb and runs is not None else None
 
 
-def _own_share(window: Window, counter: str, reads: float) -> float | None:
-    """This device's part of a host-wide counter; None where another device reads as well,
-    since nobody can tell whose faults they were."""
-    total, all_reads = window.delta(counter), window.delta("host.read_ios")
-    if total is None or (all_reads and reads < ATTRIBUTABLE * all_reads):
+def _own(window: Window, counter: str, mine: float, everybodys: float | None) -> float | None:
+    """This device's part of a host-wide counter of things that a read may cause once: by what
+    it read itself and what everybody read; None where that leaves too much open."""
+    total = window.delta(counter)
+    if total is None:
         return None
-    return total
+    foreign = min(total, max((everybodys or 0.0) - mine, 0.0))
+    return total - foreign / 2 if foreign <= MOST_FOREIGN * mine else None

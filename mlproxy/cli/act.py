@@ -94,7 +94,17 @@ def wait(seconds: float, quiet: bool) -> None:
 
 
 def _decision(row: FoundChange) -> dict[str, object]:
-    unlogged = {"verdict", "setting", "do", "undo", "lacks", "applied", "in_force", "trouble"}
+    unlogged = {
+        "transport",
+        "verdict",
+        "setting",
+        "do",
+        "undo",
+        "lacks",
+        "applied",
+        "in_force",
+        "trouble",
+    }
     return row.model_dump(exclude=unlogged)
 
 

@@ -11,10 +11,11 @@ from mlproxy.actuator import Actuator
 from mlproxy.cli.console import note
 from mlproxy.cli.session import Session
 from mlproxy.cli.signals import undisturbed
-from mlproxy.controller import Controller
+from mlproxy.controller import Controller, Meter
 from mlproxy.disk import Disk
 from mlproxy.journal import Journal
 from mlproxy.judgement import Judgement
+from mlproxy.leased import LeasedController
 from mlproxy.ledger import Ledger
 from mlproxy.loop import Agent
 from mlproxy.mode import Mode
@@ -92,10 +93,22 @@ def _agent(
         note(trust.problem)
     now_ns = session.tree.now_ns()
     meters = {name: gauge.meter for name, gauge in gauges.items()}
-    controllers = [Controller(seat, meters.get(seat.proxy.id), now_ns) for seat in seats]
+    controllers = [_controller(seat, meters.get(seat.proxy.id), now_ns) for seat in seats]
     resolution_s = {name: gauge.source.resolution_s for name, gauge in gauges.items()}
+    resolution_s |= {seat.proxy.id: 0.0 for seat in seats if _is_tried_there(session, seat)}
     judgement = Judgement(trust, resolution_s)
     return Agent(session.tree, session.transport, controllers, judgement, actuator, ledger, state)
+
+
+def _controller(seat: Seat, meter: Meter | None, now_ns: int) -> Controller:
+    if seat.proxy.lease:
+        return LeasedController(seat, None, now_ns)
+    return Controller(seat, meter, now_ns)
+
+
+def _is_tried_there(session: Session, seat: Seat) -> bool:
+    """True where the kernel itself puts recommendations to the test."""
+    return bool(seat.proxy.lease) and session.tree.exists(f"{seat.proxy.lease}/trial/pairs")
 
 
 @contextmanager
@@ -119,6 +132,8 @@ def _gauges(session: Session, seats: Sequence[Seat]) -> dict[str, Gauge]:
     shared: dict[ObjectiveSource, ProgressSource | None] = {}
     found: dict[str, Gauge] = {}
     for seat in seats:
+        if seat.proxy.lease:
+            continue  # the kernel measures its own slots
         named = seat.policy.objective
         if named is None or named not in shared:
             source = open_progress(named, seat.adapter.objective, session.tree)

@@ -54,6 +54,7 @@ def found_change(finding: Finding, transport: Transport) -> FoundChange:
         do=do,
         undo=undo,
         lacks=seat.proxy.lacks,
+        transport=seat.proxy.transport,
         **(_recommended(finding, rec) if rec else NO_RECOMMENDATION),
     )
 

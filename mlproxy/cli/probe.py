@@ -8,10 +8,12 @@ from mlproxy.cli.options import LIVE, AsJson, Configs, Devices, Root, names_of
 from mlproxy.cli.schema import ProbedKnob, ProbedProxy, ProbeReport
 from mlproxy.cli.session import Session, open_session
 from mlproxy.cli.view_probe import show_probe
-from mlproxy.knob import Knob
+from mlproxy.knob import Effect, Knob
 from mlproxy.policy import Policy
 from mlproxy.proxy import Proxy
 from mlproxy.transports.base import Transport
+
+KERNEL_TRIAL = "the kernel's own trial"
 
 
 def probe(
@@ -66,7 +68,7 @@ def _proxy(
         adapter=adapter.name,
         transport=proxy.transport,
         names=tuple(sorted(proxy.names)),
-        progress=_progress(adapter, policy),
+        progress=KERNEL_TRIAL if proxy.lease else _progress(adapter, policy),
         lacks=proxy.lacks,
         knobs=tuple(_knob(transport, proxy, knob) for knob in knobs),
     )
@@ -95,6 +97,6 @@ def _knob(transport: Transport, proxy: Proxy, knob: Knob) -> ProbedKnob:
         maximum=min(highs, default=None),
         choices=tuple(word for word in knob.choices if not offered or word in offered),
         special={str(value): meaning for value, meaning in knob.special.items()},
-        takes_effect=str(knob.effect),
+        takes_effect=str(Effect.AT_ONCE if proxy.lease else knob.effect),
         cost=knob.cost,
     )

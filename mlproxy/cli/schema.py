@@ -97,6 +97,7 @@ class FoundChange(Part):
     applied: bool = False
     in_force: Value | None = Field(None, description="after applying; null when not applied")
     trouble: str = Field("", description="why an allowed change was not made")
+    transport: str = Field("stock", description="how `mlproxy run` would reach it")
 
 
 class RestoredKnob(Part):

@@ -15,8 +15,7 @@ from mlproxy.policy_file import default_policy, load_policies
 from mlproxy.proxy import Proxy
 from mlproxy.registry import Registry, load_registry
 from mlproxy.transports.base import Transport
-from mlproxy.transports.requests import open_requests
-from mlproxy.transports.stock import StockTransport
+from mlproxy.transports.choose import open_transport
 from mlproxy.tree import Tree
 
 
@@ -45,8 +44,7 @@ def open_session(
         ConfigError: a policy breaks a rule, two claim one knob, or a device is not there.
     """
     tree = Tree(root)
-    requests, untraced = open_requests(tree)
-    transport = StockTransport(tree, requests, untraced if tree.live else "")
+    transport = open_transport(tree)
     registry = load_registry()
     skipped = dict(registry.broken)
     policies = _given(configs) if configs else _defaults(registry, skipped)

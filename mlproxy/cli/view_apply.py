@@ -8,7 +8,7 @@ from rich.console import Console
 
 from mlproxy.cli.console import line, table
 from mlproxy.cli.schema import ApplyReport, FoundChange
-from mlproxy.cli.view_common import gain_text, show_lacks, show_notes, text
+from mlproxy.cli.view_common import gain_text, show_lacks, show_notes, text, with_transport
 from mlproxy.cli.view_revert import show_restored
 
 
@@ -20,6 +20,7 @@ def show_apply(console: Console, report: ApplyReport) -> None:
     if report.findings:
         console.print(_table(report.findings))
         show_notes(console, report.notes, (found.adapter for found in report.findings))
+        _show_transports(console, report.findings)
         _show_changes(console, report)
         show_lacks(console, ((found.device, found.lacks) for found in report.findings))
         line(console)
@@ -33,7 +34,7 @@ def _table(findings: Iterable[FoundChange]) -> object:
         verdict = f"{each.verdict} ({each.rule})" if each.rule else "no recommendation"
         found.add_row(
             each.device,
-            each.adapter,
+            with_transport(each.adapter, each.transport),
             each.knob or "\n".join(each.setting) or "-",
             text(each.current) if each.knob else "\n".join(map(text, each.setting.values())) or "-",
             text(each.proposed),
@@ -42,6 +43,13 @@ def _table(findings: Iterable[FoundChange]) -> object:
             each.reason,
         )
     return found
+
+
+def _show_transports(console: Console, findings: Iterable[FoundChange]) -> None:
+    """A lease ends with its agent, so what `apply` leaves behind cannot be one."""
+    if any(found.transport == "kernel" for found in findings):
+        text = "kernel: apply writes the knob's own file, to hold a value in full without an agent"
+        line(console, f"{text}; `mlproxy run` recommends to the kernel, which reaches open files")
 
 
 def _show_changes(console: Console, report: ApplyReport) -> None:

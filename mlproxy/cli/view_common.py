@@ -25,6 +25,11 @@ def gain_text(gain: float | None, lower: float | None) -> str:
     return f"{format_gain(gain)}{least}"
 
 
+def with_transport(adapter: str, transport: str) -> str:
+    """An adapter's name, and how it is reached where that is not the ordinary way."""
+    return adapter if transport == "stock" else f"{adapter} ({transport})"
+
+
 def show_notes(console: Console, notes: Mapping[str, str], used: Iterable[str]) -> None:
     """What the adapters in use say in every output."""
     for name in sorted(set(used)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
-from mlproxy.parse import DISK_FIELDS, DiskRow, parse_disk_line, parse_pressure, parse_vmstat
+from mlproxy.parse import DISK_FIELDS, DiskRow, parse_disk_line
+from mlproxy.transports.host_values import HostValues
 from mlproxy.tree import Tree
 
 HOST_FIELDS = ("read_ios", "read_sectors", "write_ios", "write_sectors")
+HOST_NAMES = tuple(f"host.{name}" for name in HOST_FIELDS)
 HOST_COLUMNS = tuple(DISK_FIELDS.index(name) for name in HOST_FIELDS)
 PRESSURES = ("io", "memory", "cpu")
 
@@ -79,8 +81,7 @@ class HostTotal:
         for devno in self._fresh | (table.changed & self._devnos):
             self._replace(devno, table.rows.get(devno))
         self._fresh = frozenset()
-        names = (f"host.{name}" for name in HOST_FIELDS)
-        return dict(zip(names, map(float, self._sums), strict=True)) if self._rows else {}
+        return dict(zip(HOST_NAMES, map(float, self._sums), strict=True)) if self._rows else {}
 
     def _replace(self, devno: str, row: DiskRow | None) -> None:
         old = self._rows.pop(devno, None)
@@ -91,33 +92,15 @@ class HostTotal:
 
 
 class HostCounters:
-    """/proc/vmstat and /proc/pressure under the names that samples use."""
+    """/proc/vmstat and /proc/pressure, read whole and parsed where somebody asks."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._raw_names: tuple[str, ...] = ()
-        self._names: tuple[str, ...] = ()
-        self._pressures: dict[str, tuple[str, dict[str, float]]] = {}
 
-    def read(self) -> dict[str, float]:
-        """`vm.<key>`, `psi.<resource>.{some,full}_us` and `_avg10`, as far as there are any."""
-        found = self._vmstat(parse_vmstat(self._tree.read("proc/vmstat", keep=True) or ""))
-        for resource in PRESSURES:
-            found |= self._pressure(resource)
-        return found
+    def read(self) -> HostValues:
+        """The files as they are now."""
+        texts = {name: self._text(f"proc/pressure/{name}") for name in PRESSURES}
+        return HostValues(self._text("proc/vmstat"), texts)
 
-    def _vmstat(self, counters: Mapping[str, int]) -> dict[str, float]:
-        raw_names = tuple(counters)
-        if raw_names != self._raw_names:
-            self._raw_names = raw_names
-            self._names = tuple(f"vm.{name}" for name in raw_names)
-        return dict(zip(self._names, counters.values(), strict=True))
-
-    def _pressure(self, resource: str) -> dict[str, float]:
-        text = self._tree.read(f"proc/pressure/{resource}", keep=True) or ""
-        last = self._pressures.get(resource)
-        if last and last[0] == text:
-            return last[1]
-        found = {f"psi.{resource}.{key}": value for key, value in parse_pressure(text).items()}
-        self._pressures[resource] = (text, found)
-        return found
+    def _text(self, path: str) -> str:
+        return self._tree.read(path, keep=True) or ""

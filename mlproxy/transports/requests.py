@@ -12,42 +12,56 @@ that diskstats shows the same for both. Counters, per device, that only grow:
 
 from __future__ import annotations
 
-import struct
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mlproxy.perf import NoTrace, Tracepoint
 from mlproxy.tree import Tree
 
 NAME = "block/block_rq_issue"
+FIELDS = {"dev": "<u4", "sector": "<i8", "nr_sector": "<u4", "rwbs": ("u1", (2,))}
 NEAR_SECTORS = 512
 STREAMS = 32
 """Recent places remembered per device: streams that may be interleaved."""
 
+NOWHERE = -(2**40)
+"""A place that no request is near."""
+
+FEW = 16
+"""Where fewer than one request in so many may join another, those between are taken at once."""
+
+Sectors = NDArray[np.int64]
+
 
 class Requests:
-    """Counters of all devices. Raises NoTrace where the tracepoint cannot be had."""
+    """Counters of the devices that were asked for. Raises NoTrace where the tracepoint cannot
+    be had."""
 
     def __init__(self) -> None:
-        self._trace = Tracepoint(NAME)
-        places = {name: self._trace.fields[name][0] for name in ("dev", "sector", "nr_sector")}
-        self._dev, self._sector, self._count = places.values()
-        self._words = self._trace.fields["rwbs"][0]
+        self._trace = Tracepoint(NAME, FIELDS)
         self._devices: dict[str, Places] = {}
 
     def update(self) -> None:
         """Take in what was issued since the last call."""
-        for _, raw in self._trace.read():
-            if b"R" not in raw[self._words : self._words + 2]:
-                continue
-            (dev,) = struct.unpack_from("<I", raw, self._dev)
-            (sector,) = struct.unpack_from("<Q", raw, self._sector)
-            (count,) = struct.unpack_from("<I", raw, self._count)
-            name = f"{dev >> 20}:{dev & 0xFFFFF}"
-            self._devices.setdefault(name, Places()).add(sector, count)
+        seen = self._trace.read()
+        if not seen:
+            return
+        numbers = seen["dev"]
+        reads = (seen["rwbs"] == ord("R")).any(axis=1)
+        for number in set(numbers.tolist()):
+            places = self._devices.get(f"{number >> 20}:{number & 0xFFFFF}")
+            if places is not None:
+                mine = np.flatnonzero(reads & (numbers == number))
+                order = mine[np.argsort(seen["time_ns"][mine], kind="stable")]
+                places.add(seen["sector"][order], seen["nr_sector"][order])
 
     def counters(self, devno: str) -> Mapping[str, float]:
-        """The counters of one device; zeros where it was not read yet."""
+        """The counters of one device; zeros the first time, from then on it is counted."""
         return self._devices.setdefault(devno, Places()).counters()
 
     def close(self) -> None:
@@ -73,17 +87,21 @@ class Places:
         self._ends: deque[int] = deque(maxlen=STREAMS)
         self._starts: deque[int] = deque(maxlen=STREAMS)
 
-    def add(self, sector: int, count: int) -> None:
-        """One read request of `count` sectors at `sector`."""
-        self.reads += 1
-        self.sectors += count
-        if sector in self._ends:
-            self._ends.remove(sector)
-        else:
-            self.runs += 1
-            self._classify(sector, sector + count)
-            self._starts.append(sector)
-        self._ends.append(sector + count)
+    def add(self, starts: Sectors, counts: Sectors) -> None:
+        """Read requests in order of time: the first sector of each and how many it has."""
+        if not len(starts):
+            return
+        self.reads += len(starts)
+        self.sectors += int(counts.sum())
+        ends = starts + counts
+        joins = self._may_join(starts, ends)
+        if np.count_nonzero(joins) * FEW > len(joins):
+            self._follow(starts, ends)
+            return
+        edges = [0, *(np.flatnonzero(np.diff(joins)) + 1).tolist(), len(joins)]
+        for low, high in pairwise(edges):
+            take = self._follow if joins[low] else self._begin
+            take(starts[low:high], ends[low:high])
 
     def counters(self) -> dict[str, float]:
         """The counters by attribute name."""
@@ -95,8 +113,46 @@ class Places:
             "trace.backward": float(self.backward),
         }
 
-    def _classify(self, start: int, end: int) -> None:
-        if end in self._starts:
-            self.backward += 1
-        elif any(0 < start - past < NEAR_SECTORS for past in self._ends):
-            self.forward += 1
+    def _may_join(self, starts: Sectors, ends: Sectors) -> NDArray[np.bool_]:
+        """True where a request begins at any end that is remembered or among these."""
+        known = np.sort(np.concatenate([np.array(self._ends, np.int64), ends]))
+        found: NDArray[np.bool_] = known[np.searchsorted(known[:-1], starts)] == starts
+        return found
+
+    def _begin(self, starts: Sectors, ends: Sectors) -> None:
+        """Requests that join none: each is a run, and the places before it are remembered."""
+        behind = (_before(self._starts, starts) == ends[:, None]).any(axis=1)
+        gaps = starts[:, None] - _before(self._ends, ends)
+        near = ((gaps > 0) & (gaps < NEAR_SECTORS)).any(axis=1)
+        self.runs += len(starts)
+        self.backward += int(np.count_nonzero(behind))
+        self.forward += int(np.count_nonzero(near & ~behind))
+        self._starts.extend(starts[-STREAMS:].tolist())
+        self._ends.extend(ends[-STREAMS:].tolist())
+
+    def _follow(self, starts: Sectors, ends: Sectors) -> None:
+        """Any requests, one after the other."""
+        recent, by_place = self._ends, sorted(self._ends)
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            at = bisect_left(by_place, start)
+            if at < len(by_place) and by_place[at] == start:
+                recent.remove(start)
+                del by_place[at]
+            else:
+                self.runs += 1
+                if end in self._starts:
+                    self.backward += 1
+                elif at and start - by_place[at - 1] < NEAR_SECTORS:
+                    self.forward += 1
+                self._starts.append(start)
+                if len(recent) == STREAMS:
+                    del by_place[bisect_left(by_place, recent[0])]
+            recent.append(end)
+            insort(by_place, end)
+
+
+def _before(memory: deque[int], places: Sectors) -> Sectors:
+    """Shape (places, STREAMS): the STREAMS places before each, those remembered first."""
+    unknown = [NOWHERE] * (STREAMS - len(memory))
+    past = np.concatenate([np.array([*unknown, *memory], np.int64), places[:-1]])
+    return np.ndarray((len(places), STREAMS), np.int64, past, strides=(8, 8))

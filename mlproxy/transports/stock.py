@@ -17,6 +17,7 @@ Attributes of a sample:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mlproxy.adapter import Adapter, ObjectFiles, Subject
 from mlproxy.knob import Knob, Value
@@ -27,10 +28,12 @@ from mlproxy.stack import Stack, StackObject
 from mlproxy.transports.counters import DiskTable, HostCounters, HostTotal
 from mlproxy.transports.leaf import leaf_devno
 from mlproxy.transports.limits import Range, kernel_range
-from mlproxy.transports.requests import Requests
 from mlproxy.transports.source import Source
-from mlproxy.transports.tick import Cells, Shared, Tick
+from mlproxy.transports.tick import Cells, Layers, Tick
 from mlproxy.tree import Tree
+
+if TYPE_CHECKING:
+    from mlproxy.transports.requests import Requests
 
 
 class StockFiles:
@@ -186,10 +189,10 @@ class StockTransport:
         # Lockdown refuses files one by one (fs/debugfs/file.c): ask for the one that matters.
         return self._tree.read(f"sys/kernel/debug/block/{disk}/hctx0/tags") is not None
 
-    def _shared(self) -> dict[Subject, Shared]:
+    def _shared(self) -> dict[Subject, Layers]:
         host = self._host.read()
-        tops = host | self._tops.update(self._disks)
-        return {"bdi": tops, "host": tops, "disk": host | self._leaves.update(self._disks)}
+        tops = self._tops.update(self._disks), host
+        return {"bdi": tops, "host": tops, "disk": (self._leaves.update(self._disks), host)}
 
     def _keep_sources(self, adapter: Adapter, items: Mapping[str, StackObject]) -> None:
         """New objects get a source, those that stay keep theirs, counters and all."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 
 from mlproxy.adapter import Subject
@@ -12,8 +11,9 @@ from mlproxy.snapshot import Sample
 Cells = tuple[int | None, ...]
 """One proxy's own values in the order of CELL_NAMES; None where one is missing."""
 
-Shared = Mapping[str, float]
-"""The host's values, the same object for every proxy of a tick."""
+Layers = tuple[Mapping[str, float], ...]
+"""Values that are not a proxy's own, the host's the same objects for every proxy of a tick;
+the first mapping that holds a name has it."""
 
 CELL_NAMES = tuple(f"disk.{name}" for name in (*DISK_FIELDS, "read_inflight", "write_inflight"))
 CELL_INDEX = {name: index for index, name in enumerate(CELL_NAMES)}
@@ -23,15 +23,15 @@ NO_CELLS: Cells = (None,) * len(CELL_NAMES)
 class Values(Mapping[str, float]):
     """Attributes of one sample: a proxy's own cells over the host's values, nothing copied."""
 
-    __slots__ = ("_cells", "_shared")
+    __slots__ = ("_cells", "_layers")
 
-    def __init__(self, cells: Cells, shared: Shared) -> None:
+    def __init__(self, cells: Cells, layers: Layers) -> None:
         self._cells = cells
-        self._shared = shared
+        self._layers = layers
 
     def __getitem__(self, name: str) -> float:
         index = CELL_INDEX.get(name)
-        value = self._shared[name] if index is None else self._cells[index]
+        value = self._below(name) if index is None else self._cells[index]
         if value is None:
             raise KeyError(name)
         return value
@@ -39,10 +39,17 @@ class Values(Mapping[str, float]):
     def __iter__(self) -> Iterator[str]:
         cells = zip(CELL_NAMES, self._cells, strict=True)
         yield from (name for name, cell in cells if cell is not None)
-        yield from self._shared
+        yield from dict.fromkeys(name for layer in self._layers for name in layer)
 
     def __len__(self) -> int:
-        return sum(cell is not None for cell in self._cells) + len(self._shared)
+        return sum(1 for _ in self)
+
+    def _below(self, name: str) -> float | None:
+        for layer in self._layers:
+            value = layer.get(name)
+            if value is not None:
+                return value
+        return None
 
 
 class Tick(Mapping[str, Sample]):
@@ -55,8 +62,8 @@ class Tick(Mapping[str, Sample]):
         taken_ns: int,
         cells: Mapping[str, Cells],
         levels: Mapping[str, Subject],
-        shared: Mapping[Subject, Shared],
-        traced: Callable[[str], Shared] | None = None,
+        shared: Mapping[Subject, Layers],
+        traced: Callable[[str], Mapping[str, float]] | None = None,
     ) -> None:
         """`traced`: values of one proxy that come from a tracepoint."""
         self.taken_ns = taken_ns
@@ -67,10 +74,10 @@ class Tick(Mapping[str, Sample]):
 
     def __getitem__(self, proxy_id: str) -> Sample:
         cells = self._cells[proxy_id]
-        shared = self._shared[self._levels[proxy_id]]
+        layers = self._shared[self._levels[proxy_id]]
         if self._traced is not None:
-            shared = ChainMap(dict(self._traced(proxy_id)), dict(shared))
-        return Sample(self.taken_ns, Values(cells, shared))
+            layers = (self._traced(proxy_id), *layers)
+        return Sample(self.taken_ns, Values(cells, layers))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._cells)

@@ -45,10 +45,13 @@ def test_ratios_of_a_window() -> None:
     assert found.run_kb is None
 
 
-def test_faults_are_nobodys_where_another_device_reads_as_well() -> None:
+def test_faults_are_nobodys_where_others_read_much_and_else_to_within_a_quarter() -> None:
     reading = reads("random", 128)["disk.read_ios"]
-    assert features(window(**{"host.read_ios": reading * 2})).major_faults_per_read is None
-    assert features(window(**{"host.read_ios": reading * 1.2})).major_faults_per_read is not None
+    assert features(window(**{"host.read_ios": reading * 1.6})).major_faults_per_read is None
+    beside = {"host.read_ios": reading * 1.4}
+    assert features(window(**beside)).major_faults_per_read == pytest.approx(0.8)
+    foreign = {**beside, "vm.pgmajfault": reading * 0.1}
+    assert features(window(**foreign)).major_faults_per_read == pytest.approx(0.05)
 
 
 def test_absent_is_not_zero() -> None:

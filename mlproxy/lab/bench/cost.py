@@ -27,6 +27,7 @@ from mlproxy.lab.testbed import TestBed
 from mlproxy.model import BUILTIN, load_model
 from mlproxy.proxy import Identity, Proxy
 from mlproxy.registry import load_registry
+from mlproxy.view import View
 
 CONFIDENCE = 0.9
 IDLE_SHARE, ACTIVE_SHARE, RSS_MB, DECISION_US = 0.001, 0.005, 120.0, 21.0
@@ -99,7 +100,7 @@ def _decisions(report: Report, setup: Setup) -> None:
     questions = list(_questions(adapter, PROXIES))
     count = QUICK_DECISIONS if setup.quick else FULL_DECISIONS
     rows = np.vstack(
-        [fill_rows(q.vector, adapter.knobs, q.current, settings_of(q)[1:]) for q in questions]
+        [fill_rows(q.views[0].vector, adapter.knobs, q.held, settings_of(q)[1:]) for q in questions]
     )
     with _one_core():
         predicted = _times_us(lambda: model.predict(rows, CONFIDENCE), count)
@@ -147,8 +148,7 @@ def _questions(adapter: Adapter, count: int) -> Iterator[Question]:
         yield Question(
             proxy=Proxy(f"readahead.0:{number}", "readahead", "lab", "stock", "", _NOBODY, {}),
             features=features,
-            vector=features.vector(),
-            current=setting,
+            views=(View(features.vector(), setting),),
             held=setting,
             baseline=setting,
             options=[(knob.name, value) for value in knob.grid],

@@ -7,13 +7,13 @@ more. A disk that seeks is reported beside it.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlproxy.lab import fio
+from mlproxy.lab.bench.arms import Arms
 from mlproxy.lab.bench.report import Report, mb_s
-from mlproxy.lab.bench.setup import Setup, after_s, agent_on, held, unchanged, verdicts
+from mlproxy.lab.bench.setup import Setup
 from mlproxy.lab.fio import WorkloadResult, lay_out
 from mlproxy.lab.profile import PROFILES
 from mlproxy.lab.stats import Interval, paired_ratio
@@ -87,52 +87,28 @@ def _pairs(
     report: Report, setup: Setup, size: Size, bed: TestBed, workload: Workload
 ) -> Iterator[Pair]:
     rng = random.Random(setup.seed)
+    arms = Arms(
+        report=report,
+        setup=setup,
+        bed=bed,
+        adapters=ADAPTERS,
+        about={"profile": bed.profile.name},
+        warm_s=size.warm_s,
+        measure=lambda seed: fio.run(workload, bed, size.runtime_s, size.warm_s, seed=seed),
+        figures=_figures,
+    )
     for number in range(size.pairs):
-        found: dict[str, WorkloadResult] = {}
-        for arm in rng.sample(("default", "agent"), 2):
-            found[arm] = _run(report, setup, size, bed, workload, arm, number)
+        default, agent = arms.pair(rng, number)
         yield Pair(
-            _latency_us(found["default"]),
-            _latency_us(found["agent"]),
-            found["default"].bytes_s("writer"),
-            found["agent"].bytes_s("writer"),
+            _latency_us(default),
+            _latency_us(agent),
+            default.bytes_s("writer"),
+            agent.bytes_s("writer"),
         )
 
 
-def _run(
-    report: Report,
-    setup: Setup,
-    size: Size,
-    bed: TestBed,
-    workload: Workload,
-    arm: str,
-    number: int,
-) -> WorkloadResult:
-    bed.drop_caches()
-    said: list[str] = []
-    with unchanged(bed, ADAPTERS) as before:
-        values: dict[str, object] = dict(before)
-        if arm == "default":
-            result = fio.run(workload, bed, size.runtime_s, size.warm_s, seed=number)
-        else:
-            with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
-                start_ns = after_s(size.warm_s)
-                result = fio.run(workload, bed, size.runtime_s, size.warm_s, seed=number)
-                end_ns = time.monotonic_ns()
-                said = verdicts(agent)
-            for name, samples in agent.watcher.samples.items():
-                values[name] = held(samples, start_ns, end_ns)
-    report.run(
-        "run",
-        profile=bed.profile.name,
-        pair=number,
-        arm=arm,
-        read_mean_us=_latency_us(result),
-        writer_mb_s=mb_s(result.bytes_s("writer")),
-        knobs=values,
-        verdicts=said,
-    )
-    return result
+def _figures(result: WorkloadResult) -> dict[str, object]:
+    return {"read_mean_us": _latency_us(result), "writer_mb_s": mb_s(result.bytes_s("writer"))}
 
 
 def _latency_us(result: WorkloadResult) -> float:

@@ -7,20 +7,12 @@ the files. Asked: the lower end of the 95 % interval of agent / default is at le
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlproxy.lab.bench.arms import Arms
 from mlproxy.lab.bench.report import Report, mb_s
-from mlproxy.lab.bench.setup import (
-    Setup,
-    after_s,
-    agent_on,
-    held,
-    short_runs,
-    unchanged,
-    verdicts,
-)
+from mlproxy.lab.bench.setup import Setup, after_s, short_runs
 from mlproxy.lab.fio import lay_out
 from mlproxy.lab.profile import PROFILES
 from mlproxy.lab.stats import Repeat, RepeatRule, geometric_mean, ratio_interval
@@ -84,56 +76,26 @@ def _pairs(
     report: Report, setup: Setup, size: Size, bed: TestBed, workload: Workload
 ) -> list[float]:
     rng = random.Random(f"{setup.seed}/{workload.name}")
+    arms = Arms(
+        report=report,
+        setup=setup,
+        bed=bed,
+        adapters=ADAPTERS,
+        about={"workload": workload.name},
+        warm_s=size.warm_s,
+        measure=lambda number: _measured(size, bed, workload, number),
+        figures=lambda speed: {"progress_mb_s": mb_s(speed)},
+    )
     ratios: list[float] = []
     while not ratios or size.rule.judge(ratios) is Repeat.MORE:
-        number = len(ratios)
-        speeds = {
-            arm: _run(report, setup, size, bed, workload, arm, number)
-            for arm in rng.sample(("default", "agent"), 2)
-        }
-        ratios.append(speeds["agent"] / speeds["default"])
+        default, agent = arms.pair(rng, len(ratios))
+        ratios.append(agent / default)
     return ratios
 
 
-def _run(
-    report: Report,
-    setup: Setup,
-    size: Size,
-    bed: TestBed,
-    workload: Workload,
-    arm: str,
-    number: int,
-) -> float:
-    """Geometric mean of the short runs' progress in one arm."""
-    bed.drop_caches()
-    said: list[str] = []
-    with unchanged(bed, ADAPTERS) as before:
-        values: dict[str, object] = dict(before)
-        if arm == "default":
-            speeds = _measured(size, bed, workload, number)
-        else:
-            with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
-                start_ns = after_s(size.warm_s)
-                speeds = _measured(size, bed, workload, number)
-                end_ns = time.monotonic_ns()
-                said = verdicts(agent)
-            for name, samples in agent.watcher.samples.items():
-                values[name] = held(samples, start_ns, end_ns)
-    speed = geometric_mean(speeds)
-    report.run(
-        "run",
-        workload=workload.name,
-        pair=number,
-        arm=arm,
-        progress_mb_s=mb_s(speed),
-        knobs=values,
-        verdicts=said,
-    )
-    return speed
-
-
-def _measured(size: Size, bed: TestBed, workload: Workload, number: int) -> list[float]:
+def _measured(size: Size, bed: TestBed, workload: Workload, number: int) -> float:
+    """Geometric mean of the short runs' progress, the warm-up's left out."""
     for _ in short_runs(workload, bed, after_s(size.warm_s), size.run_s, 2 * number):
         pass
     counted = short_runs(workload, bed, after_s(size.counted_s), size.run_s, 2 * number + 1)
-    return [each.progress for each in counted]
+    return geometric_mean([each.progress for each in counted])

@@ -1,0 +1,210 @@
+"""What runs inside a booted lab kernel: a modelled disk, a reader that never reopens, the agent.
+
+`python guest.py SECONDS_OF_EACH_PHASE [shipped]` prints progress on stderr and one JSON
+document, the last line of stdout. First the values are tried one by one on files opened for
+each, which is what the best value is taken from; then the agent meets one file that stays
+open: with a model that knows the device on the patched kernel, and as on a stock one, and
+with `shipped` also with the model that is shipped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from mlproxy.lab.profile import PROFILES
+from mlproxy.lab.reader import Sample, read_log
+from mlproxy.lab.testbed import TestBed
+
+VALUES = {"random": (4, 16, 128), "sequential": (128, 512, 2048, 8192)}
+BASELINE_KB = 128
+TRY_S, REPEATS = 4.0, 3
+SETTLED_S = 15.0
+"""What is compared is the end of each phase, when the agent has found its way."""
+
+ROOT = Path(__file__).parents[2]
+CLASS = Path("/sys/class/ml_proxy")
+SCRATCH = Path("/tmp/end-to-end")
+SURE = [sys.executable, str(Path(__file__).with_name("sure.py"))]
+
+
+def main(phase_s: float, shipped: bool) -> dict[str, Any]:
+    SCRATCH.mkdir(exist_ok=True)
+    Path("/sys/fs/cgroup/cgroup.subtree_control").write_text("+memory")
+    with TestBed(PROFILES["ssd-dilated"], size_mb=400, memory_mb=48) as bed:
+        file = fill(bed.mount / "data", 300)
+        device = (Path("/sys/block") / bed.disk / "dev").read_text().strip()
+        found: dict[str, Any] = {
+            "device": device,
+            "probe": mlproxy("probe", "--devices", bed.disk, "--json"),
+            "probe_text": mlproxy("probe", "--devices", bed.disk),
+            "dry_run": dry_run(bed, file, f"readahead.{device}"),
+            "limit_after_dry_run": (CLASS / f"readahead.{device}/mode_limit").read_text().strip(),
+            "tried": {p: tried(bed, file, device, p, v) for p, v in VALUES.items()},
+        }
+        found["kernel"] = agent(bed, file, device, phase_s, SURE)
+        with without_the_class():
+            found["stock"] = agent(bed, file, device, phase_s, SURE)
+        if shipped:
+            found["shipped"] = agent(bed, file, device, phase_s, program())
+    return found
+
+
+def fill(path: Path, size_mb: int) -> Path:
+    block = os.urandom(1 << 20)
+    with path.open("wb") as file:
+        for _ in range(size_mb):
+            file.write(block)
+        os.fsync(file.fileno())
+    return path
+
+
+def tried(
+    bed: TestBed, file: Path, device: str, pattern: str, values: Sequence[int]
+) -> dict[int, float]:
+    """Useful MB/s of a reader that opens the file anew under each value, in turns."""
+    knob = Path("/sys/class/bdi") / device / "read_ahead_kb"
+    found: dict[int, list[float]] = {value: [] for value in values}
+    for _, value in product(range(REPEATS), values):
+        knob.write_text(f"{value}\n")
+        log = SCRATCH / f"{pattern}-{value}"
+        with reader(bed, file, f"{pattern}:{TRY_S}", log) as running:
+            running.wait()
+        found[value].append(mb_s(read_log(log), last_s=TRY_S * 0.7))
+        say(f"{pattern} at {value} KiB: {found[value][-1]:.2f} MB/s")
+    knob.write_text(f"{BASELINE_KB}\n")
+    return {value: median(each) for value, each in found.items()}
+
+
+def dry_run(bed: TestBed, file: Path, proxy: str) -> Any:
+    with reader(bed, file, "random:8", SCRATCH / "dry") as running:
+        time.sleep(1)
+        found = mlproxy("apply", "--dry-run", "--devices", proxy, "--json")
+        running.wait()
+    return found
+
+
+def agent(
+    bed: TestBed, file: Path, device: str, phase_s: float, program: Sequence[str]
+) -> dict[str, Any]:
+    """One reader on one open file through both phases, the agent beside it."""
+    name = f"agent-{time.monotonic_ns()}"
+    log, state = SCRATCH / name, SCRATCH / f"{name}-state"
+    command = [*program, "run", "--state", str(state), "--devices", f"readahead.{device}"]
+    with reader(bed, file, f"random:{phase_s},sequential:{phase_s}", log) as running:
+        said = (SCRATCH / f"{name}.txt").open("w+")
+        run = subprocess.Popen(command, stdout=said, stderr=said, cwd=ROOT)
+        running.wait()
+        status = json.loads((state / "status.json").read_text())
+        explained = _explain(state)
+        run.terminate()
+        run.wait()
+    samples = read_log(log)
+    said.seek(0)
+    return {
+        "mb_s": {
+            pattern: mb_s([s for s in samples if s.phase == number], SETTLED_S)
+            for number, pattern in enumerate(VALUES)
+        },
+        "curve": curve(samples),
+        "said": said.read().splitlines(),
+        "status": status,
+        "explained": explained,
+        "outcomes": [json.loads(line) for line in (state / "outcomes.jsonl").open()],
+        "left": left(device),
+    }
+
+
+def _explain(state: Path) -> list[str]:
+    """What `explain` says of each recommendation that was applied."""
+    lines = (json.loads(line) for line in (state / "outcomes.jsonl").open())
+    applied = [e["id"] for e in lines if e["kind"] == "decision" and e["action"] == "apply"]
+    return [str(mlproxy("explain", each, "--state", str(state))) for each in applied]
+
+
+def left(device: str) -> dict[str, str]:
+    """What the files hold once the agent has gone."""
+    folder = CLASS / f"readahead.{device}"
+    paths = [Path("/sys/class/bdi") / device / "read_ahead_kb"]
+    paths += [folder / name for name in ("mode_limit", "lease_ms", "lease_remaining_ms")]
+    return {path.name: path.read_text().strip() for path in paths if path.exists()}
+
+
+@contextmanager
+def reader(bed: TestBed, file: Path, phases: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A reader in the bed's cgroup that keeps its file open."""
+    log.unlink(missing_ok=True)
+    drop_caches()
+    command = [sys.executable, "-m", "mlproxy.lab.reader", str(file), "--phases", phases]
+    command += ["--reopen-s", "100000", "--log", str(log)]
+    procs = bed.cgroup.path / "cgroup.procs"
+    running = subprocess.Popen(["sh", "-c", f'echo $$ >{procs}; exec "$@"', "sh", *command])
+    try:
+        yield running
+    finally:
+        running.terminate()
+        running.wait()
+
+
+@contextmanager
+def without_the_class() -> Iterator[None]:
+    """As on a stock kernel: the class cannot be seen."""
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(CLASS)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(CLASS)], check=True)
+
+
+def mb_s(samples: Sequence[Sample], last_s: float) -> float:
+    """Useful MB/s over the last seconds."""
+    end = samples[-1]
+    since = next(s for s in samples if s.taken_ns >= end.taken_ns - last_s * 1e9)
+    return (end.useful_bytes - since.useful_bytes) / max(end.taken_ns - since.taken_ns, 1) * 1e3
+
+
+def curve(samples: Sequence[Sample]) -> list[tuple[float, float]]:
+    """(second, MB/s) every two seconds."""
+    found, last = [], samples[0]
+    for sample in samples:
+        if sample.taken_ns - last.taken_ns >= 2e9:
+            rate = (sample.useful_bytes - last.useful_bytes) / (sample.taken_ns - last.taken_ns)
+            found.append((round((sample.taken_ns - samples[0].taken_ns) / 1e9, 1), rate * 1e3))
+            last = sample
+    return found
+
+
+def mlproxy(*arguments: str) -> Any:
+    """A command's report, as JSON where it was asked for."""
+    ended = subprocess.run([*program(), *arguments], capture_output=True, text=True, cwd=ROOT)
+    if ended.returncode:
+        raise RuntimeError(f"mlproxy {arguments[0]}: {ended.stderr}")
+    return json.loads(ended.stdout) if "--json" in arguments else ended.stdout
+
+
+def program() -> list[str]:
+    return [sys.executable, "-c", "import sys; from mlproxy.cli import main; sys.exit(main())"]
+
+
+def drop_caches() -> None:
+    os.sync()
+    Path("/proc/sys/vm/drop_caches").write_text("1\n")
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    os.environ["COLUMNS"] = "140"
+    result = main(float(sys.argv[1]), "shipped" in sys.argv)
+    print(f"RESULT {json.dumps(result)}", flush=True)

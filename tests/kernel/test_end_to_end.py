@@ -1,0 +1,110 @@
+"""The agent on a booted patched kernel (User Mode Linux): B7's shape, end to end.
+
+Built by `kpatches/scripts/build.sh um`; without it these tests are skipped and say so.
+MLPROXY_KERNEL names another image, MLPROXY_PHASE_S the length of a phase in seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BOOT = ROOT / "kpatches/scripts/boot.sh"
+WORK = Path(os.environ.get("MLPROXY_KERNEL_DIR", ROOT / "build/kernel"))
+KERNEL = Path(os.environ.get("MLPROXY_KERNEL", WORK / "build-um/linux"))
+PHASE_S = float(os.environ.get("MLPROXY_PHASE_S", "120"))
+LEAST_ORACLE = 2.2
+PROXY = "readahead"
+
+
+@pytest.fixture(scope="module")
+def seen() -> Any:
+    """What the guest saw; one boot for all tests."""
+    if not BOOT.exists() or not KERNEL.exists():
+        pytest.skip(f"needs a built kernel: no {KERNEL}; make it with kpatches/scripts/build.sh um")
+    command = f"cd {ROOT} && {sys.executable} tests/kernel/guest.py {PHASE_S:g}"
+    environment = {**os.environ, "KERNEL": str(KERNEL), "MEM": "2G", "TIMEOUT": "1500"}
+    environment["MLPROXY_KERNEL_DIR"] = str(WORK)
+    ended = subprocess.run(
+        ["sh", str(BOOT), "um", command], capture_output=True, text=True, env=environment
+    )
+    results = [line for line in ended.stdout.splitlines() if line.startswith("RESULT ")]
+    assert results, ended.stdout[-4000:] + ended.stderr[-2000:]
+    found = json.loads(results[-1].removeprefix("RESULT "))
+    for name in ("kernel", "stock"):
+        print(f"{name}: {found[name]['mb_s']} MB/s; tried {found['tried']}")
+        print("\n".join(found[name]["said"]))
+    return found
+
+
+def kinds(run: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [entry for entry in run["outcomes"] if entry["kind"] == kind]
+
+
+def gains(seen: Any, run: str) -> tuple[float, float]:
+    """What the best value gains over 128 KiB, and which share of its logarithm was reached."""
+    random = seen["tried"]["random"]
+    oracle = max(random.values()) / random["128"]
+    reached = seen[run]["mb_s"]["random"] / random["128"]
+    return oracle, math.log(reached) / math.log(oracle)
+
+
+def test_probe_shows_the_kernel_transport(seen: Any) -> None:
+    (proxy,) = [p for p in seen["probe"]["proxies"] if p["adapter"] == PROXY]
+    assert (proxy["transport"], proxy["progress"]) == ("kernel", "the kernel's own trial")
+    assert proxy["knobs"][0]["takes_effect"] == "at once"
+    assert "(kernel)" in seen["probe_text"]
+
+
+def test_a_dry_run_shows_it_too_and_allows_nothing(seen: Any) -> None:
+    (finding,) = seen["dry_run"]["findings"]
+    assert (finding["transport"], seen["dry_run"]["dry_run"]) == ("kernel", True)
+    assert seen["limit_after_dry_run"] == "emergency"
+
+
+def test_the_policy_raised_the_limit_and_the_end_took_it_back(seen: Any) -> None:
+    changes = kinds(seen["kernel"], "change")
+    assert (changes[0]["knob"], changes[0]["after"]) == ("mode_limit", "recommendation")
+    assert seen["kernel"]["left"] == {
+        "read_ahead_kb": "128",
+        "mode_limit": "emergency",
+        "lease_ms": "10000",
+        "lease_remaining_ms": "0",
+    }
+    assert "mode_limit" in {entry["knob"] for entry in kinds(seen["kernel"], "revert")}
+
+
+def test_the_kernels_verdict_is_in_the_outcome_log_and_in_explain(seen: Any) -> None:
+    trials = kinds(seen["kernel"], "trial")
+    assert trials
+    assert {trial["transport"] for trial in trials} == {"kernel"}
+    first = trials[0]
+    assert (first["event"], first["mode"]) == ("promoted", "collaboration")
+    assert first["wins"] >= 12
+    assert first["treated_cost_ns"] < first["baseline_cost_ns"]
+    assert f"{trials[-1]['wins']} won" in seen["kernel"]["explained"][-1]
+
+
+def test_files_that_stay_open_follow_and_both_phases_do_well(seen: Any) -> None:
+    best = max(seen["tried"]["sequential"].values())
+    oracle, share = gains(seen, "kernel")
+    measured = 1 + kinds(seen["kernel"], "trial")[1]["gain"]
+    print(f"oracle {oracle:.2f}x, the kernel's trial {measured:.2f}x, log gain {share:.2f} of it")
+    assert oracle >= LEAST_ORACLE
+    assert share >= 0.9
+    assert seen["kernel"]["mb_s"]["sequential"] >= 0.95 * best
+
+
+def test_a_stock_kernel_cannot(seen: Any) -> None:
+    """The same agent and model beside it: what is open keeps the window it was opened with."""
+    assert gains(seen, "stock")[1] < 0.3
+    assert seen["stock"]["left"] == {"read_ahead_kb": "128"}
+    assert {knob["transport"] for knob in seen["stock"]["status"]["knobs"]} == {"stock"}
