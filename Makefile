@@ -12,6 +12,7 @@ BENCHES ?= reaction grid iosched noharm cost
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format models record train bench bench-quick benches demo lock dist clean
+.PHONY: kernel test-kernel lab-shell
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
@@ -22,7 +23,7 @@ run: $(VENV)/.ready  ## make .venv and show what mlproxy would change on this ma
 	@$(BIN)/mlproxy apply --dry-run
 
 test: $(VENV)/.ready  ## run the tests; as root also those on the test bed
-	@$(BIN)/python -m pytest -q $(PYTEST)
+	@$(BIN)/python -m pytest -q --ignore tests/kernel $(PYTEST)
 
 lint: $(VENV)/.ready  ## ruff and mypy --strict
 	@$(BIN)/ruff check -q .
@@ -35,6 +36,18 @@ format: $(VENV)/.ready  ## let ruff repair what it can
 
 demo: $(VENV)/.ready  ## the agent at work on a test device, about 60 s (root)
 	@$(BIN)/mlproxy demo
+
+kernel:  ## get Linux 6.12 and build User Mode Linux with the series (no root, 12 minutes)
+	@kpatches/scripts/get-source.sh
+	@kpatches/scripts/apply.sh
+	@kpatches/scripts/build.sh um
+
+test-kernel: kernel $(VENV)/.ready  ## KUnit, kselftest, the agent and the checks in that kernel
+	@$(BIN)/python -m pytest -q tests/kernel $(PYTEST)
+	@kpatches/scripts/test.sh
+
+lab-shell: kernel $(VENV)/.ready  ## a shell in that kernel: the agent on the path, a test device
+	@kpatches/scripts/boot.sh -i um "$(CURDIR)/kpatches/scripts/lab-shell.sh"
 
 bench: $(VENV)/.ready  ## measure the numbers of docs/performance.md in full (root, hours)
 	@status=0; for name in $(BENCHES); do \

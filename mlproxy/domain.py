@@ -24,6 +24,10 @@ QUANTILE = 0.995
 LEAST_SCALE = 0.2
 """A feature that hardly moved in training must not make every other value look strange."""
 
+STEP_QUANTILE, STEP_SLACK = 0.95, 1.2
+"""Some workloads are unsteady by themselves: their leaps must not hide a change of phase. One
+taken for a change costs two windows, one overlooked leaves the views of another phase standing."""
+
 UNSEEN_SCALE = 1e9
 """A feature that training never had cannot be used by the model, nor make a window strange."""
 
@@ -102,20 +106,24 @@ def fit_domain(rows: Array, groups: list[str], seed: int) -> Domain:
     centre = np.nanmedian(known, axis=0)
     spread = np.nanstd(known, axis=0)
     scale = np.where(unseen, UNSEEN_SCALE, np.maximum(spread, LEAST_SCALE))
-    scaled = np.nan_to_num((compressed - centre) / scale, nan=0.0)
+    known_scaled = (compressed - centre) / scale
+    scaled = np.nan_to_num(known_scaled, nan=0.0)
     chosen = _spread_out(groups, np.random.default_rng(seed).permutation(len(scaled)))
     points = scaled[chosen]
     others = np.delete(scaled, chosen, axis=0)
     gaps = _nearest(others if len(others) else points, points, exclude_self=not len(others))
     threshold = SLACK * max(float(np.quantile(gaps, QUANTILE)), 0.05)
-    return Domain(centre, scale, points, threshold, SLACK * max(_step(scaled, groups), 0.05))
+    return Domain(
+        centre, scale, points, threshold, STEP_SLACK * max(_step(known_scaled, groups), 0.05)
+    )
 
 
 def _step(scaled: Array, groups: list[str]) -> float:
-    """Distance between neighbouring windows of one group, at QUANTILE."""
+    """Distance between neighbouring windows of one group, at STEP_QUANTILE."""
     same = [a == b for a, b in pairwise(groups)]
-    steps = np.linalg.norm(np.diff(scaled, axis=0), axis=1)[same]
-    return float(np.quantile(steps, QUANTILE)) if len(steps) else 1.0
+    gaps = np.nan_to_num(np.diff(scaled, axis=0), nan=0.0)  # as in Domain.shift
+    steps = np.linalg.norm(gaps, axis=1)[same]
+    return float(np.quantile(steps, STEP_QUANTILE)) if len(steps) else 1.0
 
 
 def _spread_out(groups: list[str], order: NDArray[np.int64]) -> list[int]:

@@ -7,11 +7,12 @@ from fractions import Fraction
 
 from mlproxy.kernel_trial import KernelReading, pair_result, trial_event, trial_state
 from mlproxy.knob import Knob, Value
+from mlproxy.lease import lease_ms
 from mlproxy.objective import Objective
 from mlproxy.policy import Policy
 from mlproxy.reading import Progress
 from mlproxy.recommendation import Recommendation
-from mlproxy.ruling import NS, Ruling
+from mlproxy.ruling import Ruling
 from mlproxy.slots import Arm
 from mlproxy.trial import Judged, Result, TrialState
 
@@ -58,6 +59,15 @@ class KernelRuling(Ruling):
             return None
         return self.reading.slot_s
 
+    @property
+    def lease_ns(self) -> int:
+        """The lease, within what the kernel takes."""
+        return lease_ms(self.policy.lease_s) * 1_000_000
+
+    def renew(self, now_ns: int) -> None:
+        """As Ruling.renew."""
+        self.lease_until_ns = now_ns + self.lease_ns
+
     def drift(self, now_ns: int) -> None:
         """The kernel sees for itself when baseline slots no longer agree."""
 
@@ -67,9 +77,9 @@ class KernelRuling(Ruling):
     def resume(self, now_ns: int) -> None:
         """Nor to take up again."""
 
-    def committed(self, now_ns: int, lease_ns: int) -> None:
+    def committed(self, now_ns: int) -> None:
         """Its values were committed, or renewed."""
-        self.until_ns = now_ns + lease_ns
+        self.until_ns = now_ns + self.lease_ns
 
     def account(self, now_ns: int, progress: Progress | None) -> Judged | None:
         """What the kernel's trial found since the last reading; `progress` is not asked."""
@@ -104,7 +114,7 @@ def open_kernel_ruling(
     seen: bool = True,
 ) -> KernelRuling:
     """As `open_ruling`; the kernel draws its own slots, so `number` and `seen` say nothing."""
-    return KernelRuling(
+    ruling = KernelRuling(
         recommendation=recommendation,
         treated=treated,
         policy=policy,
@@ -112,6 +122,8 @@ def open_kernel_ruling(
         state=state,
         plan=None,
         measurable=resolution_s is not None,
-        lease_until_ns=now_ns + round(policy.lease_s * NS),
+        lease_until_ns=now_ns,
         started_ns=now_ns,
     )
+    ruling.renew(now_ns)
+    return ruling

@@ -39,6 +39,11 @@ PASSING = {errno.EBUSY, errno.ESTALE, errno.EAGAIN}
 """What a later tick may find otherwise; an EINVAL of commit too, by then staged anew."""
 
 
+def lease_ms(lease_s: float) -> int:
+    """A policy's lease as the kernel takes it."""
+    return min(max(round(lease_s * 1000), SHORTEST_MS), LONGEST_MS)
+
+
 class PausedByKernel(Postponed):
     """The kernel judged this direction, or has the knob off: leave it alone for a while."""
 

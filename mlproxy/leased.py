@@ -19,8 +19,7 @@ from mlproxy.errors import Postponed
 from mlproxy.kernel_ruling import KernelRuling
 from mlproxy.kernel_trial import KernelReading, kernel_reading
 from mlproxy.knob import Value
-from mlproxy.lease import COMMIT, LIMIT, PausedByKernel
-from mlproxy.leases import lease_ms
+from mlproxy.lease import COMMIT, LIMIT, PausedByKernel, lease_ms
 from mlproxy.look import DOUBT_AGAIN_S, DOUBT_LOOKS
 from mlproxy.mode import Mode
 from mlproxy.proxy import Proxy
@@ -180,9 +179,10 @@ class LeasedController(Controller):
             return
         self._asked = dict(change.values)
         if isinstance(self.ruling, KernelRuling):
-            self.ruling.committed(now_ns, round(self.seat.policy.lease_s * NS))
+            self.ruling.committed(now_ns)
         if change.why != SILENT:
             self.changed_ns = now_ns
+            self.watch.settle(now_ns)
 
     def postponed(self, error: Postponed, now_ns: int) -> None:
         """The kernel takes nothing just now; what it leaves alone for long does not rule."""
@@ -234,8 +234,7 @@ class LeasedController(Controller):
         ruling = self.ruling
         if not isinstance(ruling, KernelRuling) or ruling.until_ns is None:
             return True
-        share_ns = round(self.seat.policy.lease_s * NS / RENEW_SHARE)
-        return ruling.lease_until_ns - ruling.until_ns >= share_ns
+        return ruling.lease_until_ns - ruling.until_ns >= ruling.lease_ns // RENEW_SHARE
 
     def _limit(self, mode: Mode, why: str) -> LeaseChange:
         held = self.reading.limit if self.reading else Mode.EMERGENCY

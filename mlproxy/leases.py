@@ -19,7 +19,7 @@ from mlproxy.identity import boot_id
 from mlproxy.journal import Journal
 from mlproxy.knob import Value
 from mlproxy.knobfile import KnobFiles
-from mlproxy.lease import LEASE_MS, LIMIT, LONGEST_MS, NUMBER, SHORTEST_MS, Lease
+from mlproxy.lease import LEASE_MS, LIMIT, NUMBER, Lease, lease_ms
 from mlproxy.mode import Mode
 from mlproxy.proxy import Identity, Proxy
 from mlproxy.record import KnobRecord, Record
@@ -158,8 +158,3 @@ class Leases:
                 self._set(session, LIMIT, [str(Mode.EMERGENCY)])
         except MlproxyError:
             return  # the lease ends by itself, and the journal has what to put back
-
-
-def lease_ms(lease_s: float) -> int:
-    """The policy's lease as the kernel takes it."""
-    return min(max(round(lease_s * 1000), SHORTEST_MS), LONGEST_MS)

@@ -431,3 +431,13 @@ def test_a_value_that_was_good_until_the_phase_changed_is_no_regression(tmp_path
     world.machine.workload = "random"
     world.run(150)
     assert world.device.commits[-1][1] < 128
+
+
+def test_a_lease_longer_than_the_kernels_longest_is_renewed_by_the_kernels(tmp_path: Path) -> None:
+    world = ClassWorld(tmp_path, lease="1h")
+    world.run(30)
+    assert world.device.lease_ms == 600_000
+    world.machine.workload = "idle"
+    world.run(700)
+    assert world.device.recommended is None
+    assert "no gain" not in {each["event"] for each in world.records("trial")}

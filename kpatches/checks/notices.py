@@ -27,9 +27,7 @@ class Listener:
     """Uevents of the kernel."""
 
     def __init__(self) -> None:
-        self.socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_KOBJECT_UEVENT
-        )
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_KOBJECT_UEVENT)
         self.socket.bind((0, 1))
 
     def seen(self, name: str, within_s: float) -> list[dict[str, str]]:
@@ -129,7 +127,7 @@ def cost_ms(proxies: int) -> tuple[float, float]:
             pass
     fast = (time.process_time() - start) / ROUNDS
     os.close(fd)
-    names = [name for name in snapshot()][: proxies * 40]
+    names = list(snapshot())[: proxies * 40]
     fds = [os.open(lab.CLASS / name, os.O_RDONLY) for name in names]
     start = time.process_time()
     for _ in range(ROUNDS):
@@ -154,9 +152,7 @@ def main() -> int:
     with ExitStack() as stack:
         for disks in (0, options.disks):
             for number in range(disks):
-                stack.enter_context(
-                    lab.device(f"notices{number}", size_mb=1, is_formatted=False)
-                )
+                stack.enter_context(lab.device(f"notices{number}", size_mb=1, is_formatted=False))
             proxies = len(list(lab.CLASS.iterdir()))
             fast, slow = cost_ms(proxies)
             print(

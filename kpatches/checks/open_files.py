@@ -2,7 +2,8 @@
 
 One descriptor, opened before the first recommendation, reads on without a seek while
 the proxy recommends larger and then smaller windows and then lets the lease lapse; the
-same with random access to a mapping.  Files with advice must not move.
+same with random access to a mapping.  Files with advice must not move.  On a kernel without
+the series a new read_ahead_kb must not move the descriptor either.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The agent on a booted patched kernel (User Mode Linux): B7's shape, end to end.
 
 Built by `kpatches/scripts/build.sh um`; without it these tests are skipped and say so.
-MLPROXY_KERNEL names another image, MLPROXY_PHASE_S the length of a phase in seconds.
+MLPROXY_KERNEL names another image, MLPROXY_PHASE_S the length of the first phase in seconds.
+Learning takes about 30 s of it, collaboration 10.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 BOOT = ROOT / "kpatches/scripts/boot.sh"
 WORK = Path(os.environ.get("MLPROXY_KERNEL_DIR", ROOT / "build/kernel"))
 KERNEL = Path(os.environ.get("MLPROXY_KERNEL", WORK / "build-um/linux"))
-PHASE_S = float(os.environ.get("MLPROXY_PHASE_S", "120"))
+PHASE_S = float(os.environ.get("MLPROXY_PHASE_S", "100"))
 LEAST_ORACLE = 2.2
 PROXY = "readahead"
 
