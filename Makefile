@@ -12,7 +12,7 @@ BENCHES ?= reaction grid iosched noharm cost
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format models record train bench bench-quick benches demo lock dist clean
-.PHONY: kernel test-kernel lab-shell
+.PHONY: kernel test-kernel check-kernel lab-shell
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
@@ -42,9 +42,14 @@ kernel:  ## get Linux 6.12 and build User Mode Linux with the series (no root, 1
 	@kpatches/scripts/apply.sh
 	@kpatches/scripts/build.sh um
 
-test-kernel: kernel $(VENV)/.ready  ## KUnit, kselftest, the agent and the checks in that kernel
+test-kernel: kernel $(VENV)/.ready  ## KUnit, kselftest and the agent in that kernel
+	@kpatches/scripts/kunit.sh
+	@kpatches/scripts/selftest.sh um
 	@$(BIN)/python -m pytest -q tests/kernel $(PYTEST)
+
+check-kernel: kernel  ## what was measured on the series, once more (RUNS=20 times each)
 	@kpatches/scripts/test.sh
+	@kpatches/checks/series.sh
 
 lab-shell: kernel $(VENV)/.ready  ## a shell in that kernel: the agent on the path, a test device
 	@kpatches/scripts/boot.sh -i um "$(CURDIR)/kpatches/scripts/lab-shell.sh"
