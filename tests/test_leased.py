@@ -7,18 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from mlproxy.actuator import Actuator
-from mlproxy.disk import Disk
-from mlproxy.errors import Busy
-from mlproxy.journal import Journal
 from mlproxy.mode import Mode
-from mlproxy.recover import recover
-from mlproxy.restore import Outcome
-from tests import faults
-from tests.class_machine import FOLDER, LEASED
+from tests.class_machine import FOLDER
 from tests.class_world import ClassWorld
 from tests.faults import READ_AHEAD_KB
 from tests.machine import NS, Rates, reads
+
+
+def _traced(workload: str, value: int) -> Rates:
+    return reads(workload, value, traced=True)
+
+
+def _slightly_worse(workload: str, value: int) -> Rates:
+    grown = dict(reads(workload, 128))
+    grown["app.progress"] = 4e6 if value == 128 else 3.6e6
+    return grown
 
 
 def test_a_good_value_is_promoted_by_the_kernel_and_no_knob_is_written(tmp_path: Path) -> None:
@@ -119,152 +122,11 @@ def test_a_value_without_gain_is_given_up(tmp_path: Path) -> None:
     assert events[0] == "no gain"
 
 
-def _traced(workload: str, value: int) -> Rates:
-    return reads(workload, value, traced=True)
-
-
-def _slightly_worse(workload: str, value: int) -> Rates:
-    grown = dict(reads(workload, 128))
-    grown["app.progress"] = 4e6 if value == 128 else 3.6e6
-    return grown
-
-
 @pytest.mark.parametrize("ceiling", ["learning", "collaboration"])
 def test_the_policys_ceiling_is_the_kernels(tmp_path: Path, ceiling: str) -> None:
     world = ClassWorld(tmp_path, mode=ceiling)
     world.run(120)
     assert (str(world.device.limit), str(world.device.mode)) == (ceiling, ceiling)
-
-
-def test_an_observer_writes_nothing(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path, mode="emergency", start="emergency")
-    world.run(30)
-    world.stop()
-    assert world.machine.kernel.writes == []
-
-
-@pytest.mark.parametrize("on_exit", ["revert", "keep"])
-def test_the_end_puts_back_what_was_changed_for_good(tmp_path: Path, on_exit: str) -> None:
-    world = ClassWorld(tmp_path, lease="6s", on_exit=on_exit)
-    world.run(30)
-    assert (world.device.limit, world.device.lease_ms) == (Mode.RECOMMENDATION, 6000)
-    world.stop()
-    assert (world.device.limit, world.device.lease_ms) == (Mode.EMERGENCY, 10_000)
-    assert world.device.recommended is None
-    assert {each["knob"] for each in world.records("revert")} == {"mode_limit", "lease_ms"}
-    assert Journal(world.state).open_records() == []
-
-
-def test_a_limit_that_was_raised_before_us_is_kept_and_the_lease_ends(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path)
-    world.device.write("mode_limit", "collaboration")
-    world.machine.publish()
-    world.run(30)
-    assert world.written("mode_limit") == ["learning", "recommendation"], "no other model's trust"
-    world.stop()
-    assert (world.device.limit, world.device.recommended) == (Mode.COLLABORATION, None)
-
-
-def test_after_a_crash_the_next_start_puts_it_back(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path, lease="6s")
-    world.run(30)
-    world.crash()
-    disk = world.machine.kernel
-    journal = Journal(world.state, disk)
-    report = recover(world.machine.root, journal, disk, {})
-    journal.shut()
-    assert {(line.knob, line.outcome) for line in report} == {
-        ("lease_ms", Outcome.RESTORED),
-        ("mode_limit", Outcome.RESTORED),
-    }
-    assert (world.device.limit, world.device.lease_ms) == (Mode.EMERGENCY, 10_000)
-
-
-def test_a_record_of_another_proxy_of_the_same_name_is_closed(tmp_path: Path) -> None:
-    """M:m may be used again within a boot; the class's own number is not."""
-    world = ClassWorld(tmp_path)
-    world.run(30)
-    world.crash()
-    world.device.number += 1
-    world.machine.publish()
-    journal = Journal(world.state, world.machine.kernel)
-    (line,) = recover(world.machine.root, journal, world.machine.kernel, {})
-    journal.shut()
-    assert line.outcome is Outcome.OTHER_DEVICE
-    assert world.device.limit is Mode.RECOMMENDATION
-
-
-def test_nothing_is_written_before_its_baseline_is_in_the_journal(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path, lease="6s")
-    seen: list[tuple[str, str]] = []
-    store = world.machine.kernel.store
-
-    def noted(path: str, text: str) -> None:
-        open_now = Journal(world.state, Disk()).open_records()
-        known = {name: knob.baseline for r in open_now for name, knob in r.knobs.items()}
-        seen.append((path.rpartition("/")[2], str(known)))
-        store(path, text)
-
-    world.machine.kernel.store = noted  # type: ignore[method-assign]
-    world.run(3)
-    expected = str({"lease_ms": 10_000, "mode_limit": "emergency"})
-    assert [name for name, _ in seen[:2]] == ["lease_ms", "mode_limit"]
-    assert {known for _, known in seen} == {expected}
-
-
-def test_a_changed_baseline_is_the_administrators(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path)
-    world.run(60)
-    world.machine.admin("256")
-    world.run(3)
-    assert "read_ahead_kb is 256" in world.controller.stood_down
-    assert (world.machine.value(), world.device.limit) == (256, Mode.EMERGENCY)
-    world.stop()
-    assert int((world.machine.root / READ_AHEAD_KB).read_text()) == 256
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "says"),
-    [
-        ("mode_limit", "emergency", "mode_limit is emergency, we left recommendation"),
-        ("mode_limit", "learning", "mode_limit is learning, we left recommendation"),
-        ("lease_ms", "500", "lease_ms is 500, we left 10000"),
-    ],
-)
-def test_what_somebody_else_wrote_to_the_device_is_theirs(
-    tmp_path: Path, name: str, text: str, says: str
-) -> None:
-    world = ClassWorld(tmp_path)
-    world.run(30)
-    world.device.write(name, text)
-    world.machine.publish()
-    world.run(3)
-    assert world.controller.stood_down == says
-    world.stop()
-    assert (world.machine.root / FOLDER / name).read_text().strip() == text
-
-
-def test_somebody_elses_commit_is_theirs(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path)
-    world.run(30)
-    world.device.write("read_ahead_kb/recommended", "2048")
-    world.device.write("commit", str(world.device.sequence + 1))
-    world.machine.publish()
-    world.run(3)
-    assert "somebody else's" in world.controller.stood_down
-
-
-def test_pause_ends_it_at_once_and_resume_allows_it_again(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path)
-    world.run(60)
-    (world.state / "pause").write_text("by a test\n")
-    world.run(2)
-    assert (world.device.limit, world.machine.value()) == (Mode.EMERGENCY, 128)
-    (world.state / "pause").unlink()
-    world.run(30)
-    assert world.device.limit is Mode.RECOMMENDATION
-    assert world.device.recommended is not None
-    assert world.controller.stood_down == ""
 
 
 def test_while_another_process_has_staged_it_waits(tmp_path: Path) -> None:
@@ -333,34 +195,6 @@ def test_without_debugfs_the_class_files_say_the_same(tmp_path: Path) -> None:
     assert (world.device.mode, world.device.recommended) == (Mode.RECOMMENDATION, 4)
 
 
-def test_a_device_that_is_gone_is_left_alone(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path)
-    world.run(30)
-    world.device.number += 1
-    world.machine.publish()
-    written = len(world.machine.kernel.writes)
-    world.run(5)
-    assert world.controller.stood_down == "its object is gone"
-    after = world.machine.kernel.writes[written:]
-    assert not [path for _, path, _ in after if "commit" in path or "recommended" in path]
-
-
-def test_a_second_agent_is_refused(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path)
-    world.run(3)
-    other = Actuator(world.machine.root, Journal(tmp_path / "other"), world.machine.kernel)
-    with pytest.raises(Busy):
-        other.open_lease(LEASED, Mode.LEARNING, 10.0)
-
-
-def test_a_stranger_at_the_same_place_is_refused(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path)
-    faults.put(world.machine.root, "sys/block/sda/diskseq", "10")
-    world.run(3)
-    assert "another device by now" in world.controller.stood_down
-    assert world.machine.kernel.writes == []
-
-
 def test_a_withdrawal_is_a_commit_of_the_baseline(tmp_path: Path) -> None:
     world = ClassWorld(tmp_path)
     world.machine.rates = _traced
@@ -386,38 +220,6 @@ def test_a_baseline_that_cannot_be_recommended_returns_through_mode_limit(tmp_pa
     assert world.written("mode_limit")[-2:] == ["emergency", "recommendation"]
     assert (world.device.recommended, world.machine.value()) == (None, 128)
     assert world.controller.stood_down == ""
-
-
-def test_what_is_likely_but_not_sure_is_left_to_the_kernels_trial(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path)
-    world.model.margin = 5.0
-    world.run(60)
-    first = next(each for each in world.records("decision") if each["action"] == "apply")
-    assert (first["rule"], first["proposed"]) == ("try", 16)
-    assert "the kernel tries it" in first["reason"]
-    assert world.device.trials["down"].mode > Mode.LEARNING, "measured, so it stays"
-    assert world.device.recommended is not None
-
-
-def test_a_wrong_attempt_costs_three_slots_and_is_followed_by_few(tmp_path: Path) -> None:
-    world = ClassWorld(tmp_path)
-    world.model.margin = 5.0
-    world.model.score = lambda workload, value: float(value > 128)
-    world.run(50)
-    treated = [value for _, value in world.machine.spans if value > 128]
-    attempts = {value for _, value in world.device.commits if value > 128}
-    assert attempts == {512}, "the kernel's pause and the memory of it hold the others back"
-    assert len(treated) <= 3 * 3, "each slot is seen in up to three pieces"
-    assert world.records("trial")[0]["event"] == "emergency"
-
-
-def test_a_stock_kernel_is_asked_for_no_attempt(tmp_path: Path) -> None:
-    from tests.world import World
-
-    world = World(tmp_path, start="learning", trust="measured", resolution_s=0.0)
-    world.model.margin = 5.0
-    world.run(60)
-    assert "try" not in {each["rule"] for each in world.records("decision")}
 
 
 def test_a_value_that_was_good_until_the_phase_changed_is_no_regression(tmp_path: Path) -> None:

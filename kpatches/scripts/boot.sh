@@ -2,8 +2,8 @@
 # Boot a lab kernel with the host's files, read-only, as its root, run a command in
 # it as root, and exit with its code.  boot.sh [-i] um|x86 COMMAND...
 # -i keeps the terminal for the command.  The guest has a /tmp, /run, /mnt and /dev of
-# its own, so the command must not live there.  MEM, SMP, TIMEOUT (seconds), ICOUNT,
-# KERNEL for another image.
+# its own; of the host's only the repository and $MLPROXY_KERNEL_DIR are seen there.
+# MEM, SMP, TIMEOUT (seconds), ICOUNT, KERNEL for another image.
 set -eu
 . "$(dirname "$0")/common.sh"
 interactive=
@@ -14,6 +14,12 @@ select_arch "$arch"
 shift
 kernel=${KERNEL:-$kernel}
 [ -e "$kernel" ] || die "no kernel: run scripts/build.sh $arch"
+
+# What would be hidden by the guest's own folders
+kept=
+for dir in "$(dirname "$here")" "$work"; do
+	case $dir in /tmp/* | /run/*) kept="$kept $dir" ;; esac
+done
 
 mkdir -p "$work/run"
 tmp=$(mktemp -d "$work/run/boot.XXXXXX")
@@ -30,7 +36,11 @@ mount -t configfs config /sys/kernel/config 2>/dev/null
 mount -t devtmpfs dev /dev 2>/dev/null
 mkdir -p /dev/shm /dev/pts
 mount -t devpts devpts /dev/pts 2>/dev/null
-for dir in /dev/shm /tmp /run /mnt; do mount -t tmpfs tmpfs \$dir; done
+mount --bind / /mnt
+for dir in /dev/shm /tmp /run; do mount -t tmpfs tmpfs \$dir; done
+for dir in $kept; do mkdir -p \$dir && mount --bind /mnt\$dir \$dir; done
+umount /mnt
+mount -t tmpfs tmpfs /mnt
 mount -t cgroup2 cgroup /sys/fs/cgroup 2>/dev/null
 cd /tmp
 if [ -n "$interactive" ]; then setsid -c sh "$tmp/command"; else sh "$tmp/command"; fi

@@ -42,6 +42,7 @@ def seen() -> Any:
     found = json.loads(results[-1].removeprefix("RESULT "))
     for name in ("kernel", "stock"):
         print(f"{name}: {found[name]['mb_s']} MB/s; tried {found['tried']}")
+        print(" ".join(f"{second:g}s:{rate:.2f}" for second, rate in found[name]["curve"]))
         print("\n".join(found[name]["said"]))
     return found
 

@@ -261,10 +261,14 @@ def test_a_tree_of_a_real_patched_kernel() -> None:
     assert (reading.mode, reading.limit, reading.leased) == (
         Mode.LEARNING,
         Mode.RECOMMENDATION,
-        False,
+        True,
     )
-    assert (reading.slot_s, reading.sequence, reading.pairs) == (0.25, 2, 3)
-    assert reading.costs.treated_ns == 1546436
+    assert (reading.slot_s, reading.sequence, reading.pairs) == (0.25, 2, 5)
+    assert (reading.recommended, reading.effective) == (
+        {"read_ahead_kb": 16},
+        {"read_ahead_kb": 128},
+    )
+    assert reading.costs.treated_ns == 1011783
 
 
 def test_the_recorded_range_is_that_of_the_class(tmp_path: Path) -> None:
