@@ -34,8 +34,11 @@ IDLE_WINDOWS = 3
 DOUBT_LOG = 0.18
 """A gain that may be had (median, 20 %) but is not sure is worth a look ..."""
 
-HOPE_LOG = 0.4
-"""... and one that may be had at best (50 %) is worth one, from the knob's own look value."""
+HOPE_LOG = 0.7
+"""... and so is one that may be had at best (twofold), from the knob's own look value ..."""
+
+LOSS_LOG = 0.2
+"""... unless a loss of that much is the likelier end."""
 
 DOUBT_LOOKS = 3
 """A new phase may be looked at from so many values at once ..."""
@@ -48,25 +51,37 @@ def doubtful(
     seat: Seat, setting: Setting, answer: Answer, seen: Collection[Value | None], again: bool
 ) -> tuple[Knob, Value] | None:
     """What to look from where a candidate promises much, but not surely: the knob's own look
-    value, unless the phase was `seen` from there; then that candidate itself, as far towards
-    it as the policy's step allows, unless it would hide the workload.
+    value where it lies on the way, unless the phase was `seen` from there; else that candidate
+    itself, as far towards it as the policy's step allows, unless it would hide the workload.
 
     `again`: the last look is so long ago that what was seen may be looked at anew.
     """
     held = answer.recommendation.current_gain_log
     likely = max(answer.predictions, key=lambda option: option.gain_log)
     knob, hides = seat.adapter.knob(likely.knob), seat.adapter.is_blind
+    now = setting[knob.name]
     if likely.gain_log - held >= DOUBT_LOG:
-        value = knob.look
-        if value in seen and not hides(answer.features, knob, likely.value):
+        value = _between(knob.look, now, likely.value)
+        if value in (*seen, None) and not hides(answer.features, knob, likely.value):
             value = _towards(seat, knob, setting, likely.value)
     else:
-        best = max(answer.predictions, key=lambda option: option.upper_log)
+        open_ones = [o for o in answer.predictions if o.gain_log - held >= -LOSS_LOG]
+        best = max(open_ones, key=lambda option: option.upper_log)
         knob, again = seat.adapter.knob(best.knob), False
-        value = knob.look if best.upper_log - held >= HOPE_LOG else None
-    if knob.look is None or value is None or value == setting[knob.name]:
+        now = setting[knob.name]
+        hoped = best.upper_log - held >= HOPE_LOG
+        value = _between(knob.look, now, best.value) if hoped else None
+    if knob.look is None or value is None or value == now:
         return None
     return (knob, value) if (again or value not in seen) and seat.legal(knob, value) else None
+
+
+def _between(look: Value | None, now: Value, candidate: Value) -> Value | None:
+    """The look value, if it lies on the way: at 16 KiB a scan that might gain from 2048 would
+    only lose."""
+    if not (isinstance(look, int) and isinstance(now, int) and isinstance(candidate, int)):
+        return look
+    return look if min(now, candidate) <= look <= max(now, candidate) else None
 
 
 def _towards(seat: Seat, knob: Knob, setting: Setting, value: Value) -> Value:

@@ -78,7 +78,13 @@ def test_what_the_gate_refuses_is_not_renewed_and_ends_with_its_lease(tmp_path: 
     world.model.domain.strange = 2.0
     world.run(2)
     world.device.commits.clear()
-    world.run(10)
+    ruling, wins = world.ruling, world.device.trial.wins
+    assert ruling is not None
+    until_ns = ruling.lease_until_ns
+    world.run(7)
+    assert world.device.trial.wins > wins
+    assert ruling.lease_until_ns == until_ns, "winning does not renew it either"
+    world.run(3)
     assert world.ruling is None
     assert (world.device.commits, world.machine.value()) == ([], 128)
 
@@ -178,6 +184,25 @@ def test_no_window_spans_two_values(tmp_path: Path) -> None:
         held = {v for (t, v), (end, _) in pairwise(spans) if t < last - 1e-6 and end > first + 1e-6}
         assert held == {value}
     assert {value for _, _, value in asked} >= {128, 4}, "both arms were seen"
+
+
+def test_ticks_that_come_late_make_no_window_of_two_values(tmp_path: Path) -> None:
+    """Between them the value may have changed and changed back."""
+    world = ClassWorld(tmp_path)
+    world.run(60)
+    taken: list[tuple[float, float]] = []
+    real = type(world.seat.adapter).idle
+
+    def idle(window):  # type: ignore[no-untyped-def]
+        taken.append((window.before.taken_ns / NS, window.after.taken_ns / NS))
+        return real(world.seat.adapter, window)
+
+    object.__setattr__(world.seat.adapter, "idle", idle)
+    for _ in range(40):
+        world.machine.advance(0.9)
+        world.agent.tick()
+    assert world.ruling is not None
+    assert taken == []
 
 
 def test_it_reacts_to_the_other_phase_with_another_commit(tmp_path: Path) -> None:
