@@ -202,7 +202,7 @@ class Device:
             "read_ahead_kb/effective": str(self.effective),
             "read_ahead_kb/min": str(LEAST_KB),
             "read_ahead_kb/max": str(MOST_KB),
-            "trial/slot_ms": str(SLOT_NS // 1_000_000) if self.commits else "0",
+            "trial/slot_ms": str(SLOT_NS // 1_000_000) if self.sequence else "0",
             "trial/pairs": str(self.trial.pairs),
             **{f"trial/{name}": text for name, text in (trial | costs).items()},
         }

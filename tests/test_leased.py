@@ -188,7 +188,7 @@ def test_no_window_spans_two_values(tmp_path: Path) -> None:
 
 def test_ticks_that_come_late_make_no_window_of_two_values(tmp_path: Path) -> None:
     """Between them the value may have changed and changed back."""
-    world = ClassWorld(tmp_path)
+    world = ClassWorld(tmp_path, lease="60s")
     world.run(60)
     taken: list[tuple[float, float]] = []
     real = type(world.seat.adapter).idle
