@@ -1,4 +1,4 @@
-"""The agent on a booted patched kernel (User Mode Linux): B7's shape, end to end.
+"""The agent on a booted patched kernel (User Mode Linux), end to end, beside a stock one.
 
 Built by `kpatches/scripts/build.sh um`; without it these tests are skipped and say so.
 MLPROXY_KERNEL names another image, MLPROXY_PHASE_S the length of the first phase in seconds.
