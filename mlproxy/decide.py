@@ -112,13 +112,13 @@ def _predictions(
     shape = (len(question.views), len(settings))
     over_own, doubt = median.reshape(shape).copy(), (median - low).reshape(shape)
     for place, view in enumerate(question.views):
-        own = [not _differ(setting, view.setting) for setting in settings]
+        own = [_same(setting, view.setting) for setting in settings]
         over_own[place, own] = doubt[place, own] = 0.0
     ages_s = [view.age_s for view in question.views]
     gain, unsure = pool(
         over_own[:, 1:] - over_own[:, :1], np.hypot(doubt[:, 1:], doubt[:, :1]), ages_s
     )
-    known = [not _differ(setting, question.baseline) for setting in settings[1:]]
+    known = [_same(setting, question.baseline) for setting in settings[1:]]
     gain[known] = unsure[known] = 0.0
     return tuple(
         Prediction(knob, value, *numbers)
@@ -128,9 +128,9 @@ def _predictions(
     )
 
 
-def _differ(one: Setting, other: Setting) -> set[str]:
-    """Knobs of `one` that `other` holds at another value."""
-    return {knob for knob, value in one.items() if other.get(knob) != value}
+def _same(one: Setting, other: Setting) -> bool:
+    """True when `other` holds every knob of `one` at the same value."""
+    return all(other.get(knob) == value for knob, value in one.items())
 
 
 def _choose(question: Question, options: Sequence[Prediction], min_gain_log: float) -> Prediction:

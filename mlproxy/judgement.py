@@ -48,24 +48,18 @@ class Judgement:
         if not treated:
             controller.rule(None)
             return
-        adapter = controller.seat.adapter
-        slowest = max(
-            map(adapter.knob, treated), key=lambda k: (k.trial is Unit.EPISODE, k.settle_s)
-        )
-        opened = open_kernel_ruling if controller.seat.proxy.lease else open_ruling
+        state = self._state(controller, rec)
+        resolution_s = self._resolution_s.get(rec.proxy)
+        seat = controller.seat
+        rules = (rec, treated, seat.policy, seat.adapter.objective, state)
+        if seat.proxy.lease:
+            controller.rule(open_kernel_ruling(*rules, resolution_s is not None, now_ns))
+            return
+        knobs = map(seat.adapter.knob, treated)
+        slowest = max(knobs, key=lambda k: (k.trial is Unit.EPISODE, k.settle_s))
+        number, seen = controller.rulings, controller.has_seen(treated)
         controller.rule(
-            opened(
-                rec,
-                treated,
-                controller.seat.policy,
-                adapter.objective,
-                self._state(controller, rec),
-                slowest,
-                self._resolution_s.get(rec.proxy),
-                now_ns,
-                number=controller.rulings,
-                seen=controller.has_seen(treated),
-            )
+            open_ruling(*rules, slowest, resolution_s, now_ns, number=number, seen=seen)
         )
 
     def overridden(self, controller: Controller, knob: str) -> None:

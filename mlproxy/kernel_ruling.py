@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mlproxy.kernel_trial import KernelReading, pair_result, trial_event, trial_state
-from mlproxy.knob import Knob, Value
+from mlproxy.knob import Value
 from mlproxy.lease import lease_ms
 from mlproxy.objective import Objective
 from mlproxy.policy import Policy
@@ -106,24 +106,12 @@ def open_kernel_ruling(
     policy: Policy,
     objective: Objective,
     state: TrialState,
-    knob: Knob,
-    resolution_s: float | None,
+    measurable: bool,
     now_ns: int,
-    *,
-    number: int = 0,
-    seen: bool = True,
 ) -> KernelRuling:
-    """As `open_ruling`; the kernel draws its own slots, so `number` and `seen` say nothing."""
+    """A ruling at the mode that `state` has earned; the kernel draws its slots."""
     ruling = KernelRuling(
-        recommendation=recommendation,
-        treated=treated,
-        policy=policy,
-        objective=objective,
-        state=state,
-        plan=None,
-        measurable=resolution_s is not None,
-        lease_until_ns=now_ns,
-        started_ns=now_ns,
+        recommendation, treated, policy, objective, state, None, measurable, now_ns, now_ns
     )
     ruling.renew(now_ns)
     return ruling

@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from mlproxy.lab.clients import lay_out_file
 from mlproxy.lab.profile import Profile
 from mlproxy.lab.reader import Sample, read_log
 from mlproxy.lab.testbed import TestBed
@@ -44,7 +45,7 @@ def main(phase_s: float, shipped: bool) -> dict[str, Any]:
     SCRATCH.mkdir(exist_ok=True)
     Path("/sys/fs/cgroup/cgroup.subtree_control").write_text("+memory")
     with TestBed(DISK, size_mb=400, memory_mb=48) as bed:
-        file = fill(bed.mount / "data", 300)
+        file = lay_out_file(bed, 300)
         device = (Path("/sys/block") / bed.disk / "dev").read_text().strip()
         found: dict[str, Any] = {
             "device": device,
@@ -61,15 +62,6 @@ def main(phase_s: float, shipped: bool) -> dict[str, Any]:
         if shipped:
             found["shipped"] = agent(bed, file, device, both, program())
     return found
-
-
-def fill(path: Path, size_mb: int) -> Path:
-    block = os.urandom(1 << 20)
-    with path.open("wb") as file:
-        for _ in range(size_mb):
-            file.write(block)
-        os.fsync(file.fileno())
-    return path
 
 
 def tried(

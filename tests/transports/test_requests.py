@@ -69,6 +69,12 @@ def add(places: Places, requests: list[tuple[int, int]]) -> None:
     places.add(table[:, 0], table[:, 1])
 
 
+def same(places: Places, plain: Plain) -> None:
+    counted = (places.runs, places.forward, places.backward)
+    assert counted == (plain.runs, plain.forward, plain.backward)
+    assert (places._ends, places._starts) == (plain.ends, plain.starts)
+
+
 @given(patterns(), st.lists(st.integers(0, 300), max_size=6))
 def test_many_at_once_are_what_they_are_one_by_one(
     requests: list[tuple[int, int]], cuts: list[int]
@@ -78,12 +84,7 @@ def test_many_at_once_are_what_they_are_one_by_one(
         add(places, requests[low:high])
         for request in requests[low:high]:
             plain.add(*request)
-        assert (places.runs, places.forward, places.backward) == (
-            plain.runs,
-            plain.forward,
-            plain.backward,
-        )
-        assert (places._ends, places._starts) == (plain.ends, plain.starts)
+        same(places, plain)
 
 
 @pytest.mark.parametrize("span", [3_000, 20_000, 2_000_000])
@@ -101,12 +102,7 @@ def test_random_reads_with_some_that_go_on(span: int, again: int) -> None:
         add(places, requests)
         for request in requests:
             plain.add(*request)
-        assert (places.runs, places.forward, places.backward) == (
-            plain.runs,
-            plain.forward,
-            plain.backward,
-        )
-        assert (places._ends, places._starts) == (plain.ends, plain.starts)
+        same(places, plain)
 
 
 class FakeTrace:
