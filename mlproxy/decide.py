@@ -55,11 +55,14 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """The recommendation with every candidate's prediction, for `explain`."""
+    """The recommendation with every candidate's prediction, for `explain`; `setting` was in
+    force in the window of `features`."""
 
     recommendation: Recommendation
     predictions: tuple[Prediction, ...]
     features: FeatureSchema
+    setting: Setting
+    baseline: Setting
 
 
 def recommend(
@@ -90,6 +93,8 @@ def recommend(
                 _recommend(adapter, model, question, chosen, options, confidence, distance),
                 options,
                 question.features,
+                question.views[-1].setting,
+                question.baseline,
             )
         )
         start = end

@@ -74,6 +74,8 @@ class Ledger:
             model=rec.model,
             distance=rec.distance,
             features=answer.features.model_dump(),
+            setting=dict(answer.setting),
+            baselines=dict(answer.baseline),
             candidates=[
                 {"knob": o.knob, "value": o.value, "gain": math.expm1(o.gain_log)}
                 | {"lower": math.expm1(o.lower_log)}

@@ -62,14 +62,13 @@ class Model:
             f"confidence {confidence} asked; the model is calibrated to {table[-1][0]}"
         )
 
-    def contributions(self, row: Matrix) -> dict[str, float]:
-        """Log-gain contribution of each column to one row's median (TreeSHAP)."""
+    def contributions(self, rows: Matrix) -> list[dict[str, float]]:
+        """Log-gain contribution of each column to each row's median (TreeSHAP)."""
         import xgboost
 
-        matrix = xgboost.DMatrix(row.reshape(1, -1))
-        values = self._booster.predict(matrix, pred_contribs=True)[0]
-        median = values[-1] if values.ndim == 2 else values
-        return dict(zip(self.manifest.columns, median[:-1].tolist(), strict=True))
+        values = self._booster.predict(xgboost.DMatrix(rows), pred_contribs=True)
+        median = values[:, -1, :-1] if values.ndim == 3 else values[:, :-1]
+        return [dict(zip(self.manifest.columns, row, strict=True)) for row in median.tolist()]
 
 
 def load_model(adapter: Adapter, where: str = BUILTIN) -> Model:

@@ -42,18 +42,23 @@ class Views:
 
     def __init__(self) -> None:
         self._taken: dict[tuple[object, ...], tuple[View, float]] = {}
+        self._first: dict[tuple[object, ...], Sequence[float]] = {}
 
     def add(self, view: View, now_s: float, domain: Domain | None) -> bool:
-        """Remember a view; True when it is of another phase than the one seen before at the
-        same setting, which then is forgotten with all others."""
+        """Remember a view; True when it is of another phase than the first one seen at the
+        same setting, which then is forgotten with all others.
+
+        Of the first, not of the last: the mean of some windows follows a change by steps that
+        are each too small to show.
+        """
         key = tuple(sorted(view.setting.items()))
-        before = self._taken.pop(key, None)
-        shifted = False
-        if before is not None and domain is not None:
-            shifted = domain.shift(before[0].vector, view.vector) > 1.0
+        first = self._first.get(key)
+        shifted = first is not None and domain is not None and _leaps(domain, first, view)
         if shifted:
-            self._taken.clear()
+            self.clear()
+        self._taken.pop(key, None)
         self._taken[key] = view, now_s
+        self._first.setdefault(key, view.vector)
         while len(self._taken) > 1 + MOST:
             self._taken.pop(next(iter(self._taken)))
         return shifted
@@ -69,6 +74,11 @@ class Views:
     def clear(self) -> None:
         """Another phase began."""
         self._taken.clear()
+        self._first.clear()
+
+
+def _leaps(domain: Domain, first: Sequence[float], view: View) -> bool:
+    return domain.shift(first, view.vector) > 1.0
 
 
 def pool(

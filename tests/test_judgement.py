@@ -52,7 +52,7 @@ def controller(**policy: Any) -> Controller:
 
 def answer(rec: Recommendation = REC, values: tuple[int, ...] = (4, 16, 128)) -> Answer:
     predictions = tuple(Prediction("read_ahead_kb", v, 0.5, 0.4) for v in values)
-    return Answer(rec, predictions, FEATURES)
+    return Answer(rec, predictions, FEATURES, {}, {})
 
 
 def test_a_step_that_is_too_large_becomes_the_nearest_that_is_not(tmp_path: Path) -> None:

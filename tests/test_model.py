@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mlproxy.columns import fill_rows
+from mlproxy.contributions import contributions
 from mlproxy.errors import ModelError
 from mlproxy.manifest import MANIFEST, MODEL, digest_of
 from mlproxy.model import Model, load_model
@@ -102,9 +103,17 @@ def test_a_confidence_that_was_not_calibrated_is_refused(model: Model) -> None:
         model.predict(np.zeros((1, len(model.manifest.columns)), np.float32), 0.999)
 
 
-def test_contributions_name_every_column(model: Model) -> None:
-    row = np.zeros(len(model.manifest.columns), np.float32)
-    assert tuple(model.contributions(row)) == model.manifest.columns
+def test_contributions_add_up_to_the_predicted_gain(model: Model) -> None:
+    features = ask(model, "random").features.model_dump()
+    setting, candidate = {"read_ahead_kb": 128}, {"read_ahead_kb": 16}
+    shares = contributions(ADAPTER, model, features, setting, setting, candidate)
+    vector = ADAPTER.schema.model_validate(features).vector()
+    rows = fill_rows(vector, ADAPTER.knobs, setting, [candidate, setting])
+    median = model.predict(rows, 0.9)[0]
+    assert set(shares) == set(model.manifest.columns)
+    assert sum(shares.values()) == pytest.approx(median[0] - median[1], abs=1e-4)
+    strengths = [abs(share) for share in shares.values()]
+    assert strengths == sorted(strengths, reverse=True)
 
 
 def test_the_digest_is_of_the_model_file(model: Model, folder: Path) -> None:

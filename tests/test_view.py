@@ -92,3 +92,11 @@ def test_a_prediction_that_is_no_number_stays_none() -> None:
 
 def test_a_present_view_without_doubt_is_heeded_alone() -> None:
     assert pooled((0.5, 0.1, 0.0), (0.0, 0.0, 0.0))[0] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_change_in_small_steps_is_a_change_of_phase_too() -> None:
+    """Each mean is near the last one; the fourth is far from the first."""
+    views = Views()
+    seen = [views.add(view(0.3 * step, 128), float(step), DOMAIN) for step in range(5)]
+    assert seen == [False, False, False, True, False]
+    assert settings(views) == [128]

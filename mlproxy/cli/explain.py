@@ -36,6 +36,8 @@ def explain(id: Id, state: State = None, as_json: AsJson = False) -> None:
 
 def explain_report(folder: Path, id: str) -> ExplainReport:
     """Gathered from the outcome log. Raises: ConfigError that lists the latest ids."""
+    from mlproxy.cli.why import strongest  # numpy and XGBoost: not for every command
+
     entries = list(Outcomes(folder).read())
     decisions = [entry for entry in entries if entry["kind"] == "decision"]
     decision = _find(decisions, id)
@@ -46,6 +48,7 @@ def explain_report(folder: Path, id: str) -> ExplainReport:
     return ExplainReport(
         **{name: decision.get(name, default) for name, default in _PLAIN.items()},
         candidates=tuple(map(_candidate, decision.get("candidates", ()))),
+        contributions=strongest(decision),
         verdict=decision.get("action", ""),
         measured=_measured(about),
         events=tuple(map(_happened, about)),
@@ -148,18 +151,25 @@ def show_explain(console: Console, report: ExplainReport) -> None:
 def _show_tables(console: Console, report: ExplainReport) -> None:
     features = table("feature", "value", title="Seen")
     for name, value in report.features.items():
-        features.add_row(name, "missing" if value is None else f"{value:.4g}")
+        features.add_row(name, _number(value))
     candidates = table(
         "knob", "candidate", "predicted gain (at least)", title="Expected of each candidate"
     )
     for each in report.candidates:
         candidates.add_row(each.knob, str(each.value), gain_text(each.gain, each.lower))
+    shares = table("column", "value", "effect", title="What spoke for it, in the last window")
+    for share in report.contributions:
+        shares.add_row(share.column, _number(share.value), f"x {share.factor:.2f}")
     events = table("when", "", "", title="Since then")
     for event in report.events:
         events.add_row(_when(event.time_s), event.kind, event.what)
-    for found in (features, candidates, events):
+    for found in (features, candidates, shares, events):
         if found.row_count:
             console.print(found)
+
+
+def _number(value: float | None) -> str:
+    return "missing" if value is None else f"{value:.4g}"
 
 
 def _when(time_s: float) -> str:

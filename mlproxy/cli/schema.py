@@ -161,6 +161,14 @@ class Happened(Part):
     what: str
 
 
+class Contribution(Part):
+    """What one column of the model's input did for a prediction."""
+
+    column: str = Field(description="a feature, or what is asked of a knob")
+    value: float | None = Field(description="null where the feature was missing")
+    factor: float = Field(description="the predicted performance is multiplied by this")
+
+
 class ExplainReport(Part):
     """`mlproxy explain ID --json`."""
 
@@ -177,6 +185,9 @@ class ExplainReport(Part):
     why: str
     features: dict[str, float | None]
     candidates: tuple[Candidate, ...]
+    contributions: tuple[Contribution, ...] = Field(
+        description="the strongest first, from the last window alone; empty without its model"
+    )
     model: str
     predicted_gain: float | None
     predicted_lower: float | None

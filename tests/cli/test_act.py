@@ -60,7 +60,8 @@ def _finding(action: str = "apply") -> Finding:
     )
     seat = Seat(READAHEAD, adapter, policy, None, adapter.knobs, {"read_ahead_kb": _any()}, _held())
     features = adapter.schema.model_construct(read_kb_per_request=4.0)
-    answer = Answer(REC, (Prediction("read_ahead_kb", 16, 0.7, 0.3),), features)
+    predictions = (Prediction("read_ahead_kb", 16, 0.7, 0.3),)
+    answer = Answer(REC, predictions, features, {}, {})
     return Finding(seat, answer, Verdict(action, "gain", "sure"), "sure")  # type: ignore[arg-type]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from mlproxy.cli.schema import ExplainReport, StatusReport
 from mlproxy.cli.spoken import Spoken
+from mlproxy.model import load_model
 from mlproxy.outcomes import Outcomes
+from mlproxy.registry import load_registry
 from mlproxy.status import KnobStatus, Status, write_status
 from tests.cli.conftest import Command
 
@@ -141,6 +144,27 @@ def test_explain_json_is_the_documented_model(mlproxy: Command, told: list[str])
     report = ExplainReport.model_validate_json(mlproxy("explain", "3fa90c12", "--json").out)
     assert report.features == {"read_kb_per_request": 4.0, "rotational": None}
     assert [event.kind for event in report.events] == ["change", "trial"]
+
+
+def test_explain_says_which_features_spoke_for_it(mlproxy: Command, state: Path) -> None:
+    """By the shipped model; not where another one decided."""
+    adapter = load_registry().get("readahead")
+    features = dict.fromkeys(adapter.schema.names(), 1.0) | {"read_kb_per_request": 128.0}
+    shipped = load_model(adapter).digest
+    setting = {"read_ahead_kb": 128}
+    asked = DECISION | {"features": features, "setting": setting, "baselines": setting}
+    Outcomes(state).write("decision", **(asked | {"model": shipped}))
+    text = mlproxy("explain", "3fa90c12").out
+    assert "What spoke for it" in text
+    report = ExplainReport.model_validate_json(mlproxy("explain", "3fa90c12", "--json").out)
+    strengths = [abs(math.log(each.factor)) for each in report.contributions]
+    assert strengths
+    assert strengths == sorted(strengths, reverse=True)
+    assert {each.column for each in report.contributions} <= set(adapter.schema.names()) | {
+        f"{kind}.read_ahead_kb" for kind in ("current", "candidate", "step")
+    }
+    Outcomes(state).write("decision", **asked)
+    assert "What spoke for it" not in mlproxy("explain", "3fa90c12").out
 
 
 def test_untested_is_said_in_that_word(mlproxy: Command, state: Path) -> None:

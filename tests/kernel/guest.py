@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -59,6 +60,8 @@ def main(phase_s: float, shipped: bool) -> dict[str, Any]:
         found["kernel"] = agent(bed, file, device, both, SURE)
         with without_the_class():
             found["stock"] = agent(bed, file, device, {"random": 2 * SETTLED_S}, SURE)
+        for name, number in (("killed", signal.SIGKILL), ("stopped", signal.SIGSTOP)):
+            found[name] = dead_man(bed, file, device, number)
         if shipped:
             found["shipped"] = agent(bed, file, device, both, program())
     return found
@@ -119,6 +122,43 @@ def agent(
         "outcomes": [json.loads(line) for line in (state / "outcomes.jsonl").open()],
         "left": left(device),
     }
+
+
+def dead_man(bed: TestBed, file: Path, device: str, number: signal.Signals) -> dict[str, Any]:
+    """The agent dies while it rules: when its value last ruled, and what is left after what
+    an operator would do then: revert, or let it go on and end."""
+    name = f"dead-man-{number.name}"
+    state, folder = SCRATCH / name, CLASS / f"readahead.{device}"
+    options = ["--state", str(state), "--devices", f"readahead.{device}"]
+    with (
+        reader(bed, file, "random:90", SCRATCH / f"{name}-log"),
+        subprocess.Popen([*SURE, "run", *options], cwd=ROOT, stdout=subprocess.DEVNULL) as run,
+    ):
+        while run.poll() is None and not lease_left_ms(folder):
+            time.sleep(0.05)
+        run.send_signal(number)
+        began = last_ruled = time.monotonic()
+        while lease_left_ms(folder):
+            if knob_of(folder, "effective") != knob_of(folder, "baseline"):
+                last_ruled = time.monotonic()
+            time.sleep(0.01)
+        effective = knob_of(folder, "effective")
+        if number == signal.SIGKILL:
+            run.wait()
+            mlproxy("revert", "--state", str(state))
+        else:
+            run.send_signal(signal.SIGCONT)
+            run.terminate()
+    ruled_s = last_ruled - began
+    return {"last_ruled_s": ruled_s, "effective": effective, "left": left(device)}
+
+
+def lease_left_ms(folder: Path) -> int:
+    return int((folder / "lease_remaining_ms").read_text())
+
+
+def knob_of(folder: Path, name: str) -> str:
+    return (folder / "read_ahead_kb" / name).read_text().strip()
 
 
 def _explain(state: Path) -> list[str]:

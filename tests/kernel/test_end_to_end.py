@@ -26,6 +26,7 @@ LEAST_ORACLE = 2.2
 LEAST_SHARE, LEAST_SEQUENTIAL = 0.8, 0.9
 """What a machine that others share must show; asked are 0.9 and 0.95, and both are printed."""
 PROXY = "readahead"
+LEASE_S = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,15 @@ def test_files_that_stay_open_follow_and_both_phases_do_well(seen: Any) -> None:
     trials = kinds(seen["kernel"], "trial")
     print(f"the kernel's trial: gain {trials[-1]['gain']}")
     assert does_well(seen)
+
+
+@pytest.mark.parametrize("fate", ["killed", "stopped"])
+def test_a_dead_agent_is_taken_back_by_the_kernel(seen: Any, fate: str) -> None:
+    """Within the lease of the default policy, without any help from user space."""
+    print(f"{fate}: its value last ruled {seen[fate]['last_ruled_s']:.2f} s later")
+    assert 0 < seen[fate]["last_ruled_s"] <= LEASE_S + 1.0
+    assert seen[fate]["effective"] == "128"
+    assert seen[fate]["left"] == seen["kernel"]["left"]
 
 
 def test_a_stock_kernel_cannot(seen: Any) -> None:

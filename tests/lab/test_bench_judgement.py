@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 
 from mlproxy.lab.bench import cost, grid, iosched, noharm, reaction
-from mlproxy.lab.bench.grid import Cell, Static
+from mlproxy.lab.bench.cell import Cell, real_changes, static_share
 from mlproxy.lab.bench.iosched import Pair
 from mlproxy.lab.bench.reaction import Reaction
 from mlproxy.lab.bench.report import Report
+from mlproxy.lab.bench.static import Static
 from mlproxy.lab.stats import RepeatRule
 from mlproxy.lab.timeline import NS, KnobSample
 
@@ -73,17 +74,17 @@ def cell(**changed: Any) -> Cell:
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({}, ["met", "met", "reported"]),
-        ({"share": 0.94}, ["NOT MET", "met", "reported"]),
-        ({"changes": 2}, ["met", "met", "reported"]),
-        ({"changes": 3}, ["met", "NOT MET", "reported"]),
-        ({"changes": 3, "steady_s": 120.0}, ["met", "met", "reported"]),
-        ({"changes": 2, "steady_s": 6.0}, ["met", "met", "reported"]),
+        ({}, ["met", "reported", "met", "reported"]),
+        ({"share": 0.94}, ["NOT MET", "reported", "met", "reported"]),
+        ({"changes": 2}, ["met", "reported", "met", "reported"]),
+        ({"changes": 3}, ["met", "reported", "NOT MET", "reported"]),
+        ({"changes": 3, "steady_s": 120.0}, ["met", "reported", "met", "reported"]),
+        ({"changes": 2, "steady_s": 6.0}, ["met", "reported", "met", "reported"]),
     ],
 )
 def test_grid(changed: dict[str, Any], expected: list[str]) -> None:
     found = report()
-    grid.judge(found, [cell(), cell(**changed)])
+    grid.judge(found, [cell(), cell(**changed)], [1.0])
     assert words(found) == expected
 
 
@@ -94,7 +95,7 @@ def test_the_best_is_chosen_on_one_half_and_measured_on_the_other() -> None:
 
 def test_static_share_weighs_values_by_time() -> None:
     knob = [KnobSample(0, "4"), KnobSample(NS, "128")]
-    assert grid.static_share(knob, 0, 4 * NS, {4: 10.0, 128: 50.0}) == pytest.approx(0.8)
+    assert static_share(knob, 0, 4 * NS, {4: 10.0, 128: 50.0}) == pytest.approx(0.8)
 
 
 def change(time_s: float, why: str, before: int, after: int) -> dict[str, Any]:
@@ -111,8 +112,8 @@ def test_looks_and_the_way_back_are_no_changes_but_what_a_look_brings_is() -> No
         change(23, "gain", 16, 512),
         change(30, "gain", 512, 2048),
     ]
-    assert grid.real_changes(outcomes, 10) == 2
-    assert grid.real_changes(outcomes, 0) == 3
+    assert real_changes(outcomes, 10) == 2
+    assert real_changes(outcomes, 0) == 3
 
 
 @pytest.mark.parametrize(
