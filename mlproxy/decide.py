@@ -15,7 +15,7 @@ from mlproxy.features import FeatureSchema
 from mlproxy.knob import Setting, Value
 from mlproxy.model import Model
 from mlproxy.proxy import Proxy
-from mlproxy.recommendation import Recommendation, recommendation_id
+from mlproxy.recommendation import Doubted, Recommendation, recommendation_id
 from mlproxy.view import View, pool
 
 
@@ -90,7 +90,9 @@ def recommend(
         chosen = _choose(question, options, min_gain_log)
         answers.append(
             Answer(
-                _recommend(adapter, model, question, chosen, options, confidence, distance),
+                _recommend(
+                    adapter, model, question, chosen, options, confidence, min_gain_log, distance
+                ),
                 options,
                 question.features,
                 question.views[-1].setting,
@@ -168,6 +170,7 @@ def _recommend(
     chosen: Prediction,
     options: Sequence[Prediction],
     confidence: float,
+    min_gain_log: float,
     distance: float,
 ) -> Recommendation:
     knob, held = chosen.knob, question.held[chosen.knob]
@@ -188,7 +191,19 @@ def _recommend(
         why=_why(adapter, question, chosen),
         model=model.digest,
         distance=distance,
+        doubted=_doubted(question, chosen, options, min_gain_log),
     )
+
+
+def _doubted(
+    question: Question, chosen: Prediction, options: Sequence[Prediction], min_gain_log: float
+) -> Doubted | None:
+    """The best by its median where what is held stays, if that would be worth a change."""
+    best = max(options, key=lambda option: option.gain_log)
+    worth = best.gain_log - chosen.gain_log >= min_gain_log
+    if not worth or chosen.value != question.held[chosen.knob]:
+        return None
+    return Doubted(best.value, best.gain_log, best.lower_log) if best.knob == chosen.knob else None
 
 
 def _why(adapter: Adapter, question: Question, chosen: Prediction) -> str:

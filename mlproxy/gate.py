@@ -110,10 +110,14 @@ def out_of_range(rec: Recommendation, policy: Policy, history: History) -> Verdi
 
 
 def no_change(rec: Recommendation, policy: Policy, history: History) -> Verdict | None:
-    """The best candidate is already there."""
+    """The best candidate is already there, or what may be better is not sure."""
     if rec.changes:
         return None
-    return Verdict("hold", "no-change", f"{rec.knob} {rec.current} is already the best candidate")
+    reason = f"{rec.knob} {rec.current} is already the best candidate"
+    if rec.doubted is not None:
+        gain, lower = (format_gain(math.expm1(log)) for log in rec.doubted[1:])
+        reason = f"{rec.knob} {rec.doubted.value} may give {gain}, but surely only {lower}"
+    return Verdict("hold", "no-change", reason)
 
 
 def unclaimed(rec: Recommendation, policy: Policy, history: History) -> Verdict | None:

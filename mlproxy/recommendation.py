@@ -5,8 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mlproxy.knob import Value
+
+
+class Doubted(NamedTuple):
+    """A candidate that would be better by its median and is not sure; gains as below."""
+
+    value: Value
+    gain_log: float
+    lower_log: float
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Recommendation:
     model: str
     distance: float
     """Joint distance to the training data over the model's threshold; above 1 is outside."""
+    doubted: Doubted | None = None
+    """What would be proposed instead of nothing if it were sure enough."""
 
     @property
     def changes(self) -> bool:
