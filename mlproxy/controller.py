@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mlproxy.beat import next_beat_ns
 from mlproxy.change import Change
 from mlproxy.decide import Answer, Question
 from mlproxy.knob import Knob, Setting, Value
@@ -33,7 +34,8 @@ from mlproxy.verdict import Verdict
 from mlproxy.watch import Sight, Watch
 
 CONFIRM = 2
-"""Windows of one phase before anything is decided: the first may straddle two phases."""
+"""Windows of one phase before anything is decided: the first may straddle two phases. Where the
+best value is in force already so many must come before the model is asked again."""
 
 SHORTEST_WINDOW_S = 0.4
 """A look and a slot may be shorter than the interval, a window not shorter than this."""
@@ -103,7 +105,7 @@ class Controller(Tenure):
         """What to ask the model now; None while there is not enough to go by."""
         if self.seat.model is None or self.seat.lacks:
             return None
-        evidence = self.watch.unasked(CONFIRM)
+        evidence = self.watch.unasked(CONFIRM, CONFIRM if self._content else 1)
         if evidence is None or evidence.features is None:
             return None
         if is_blind(self.seat, evidence.setting, evidence.features):
@@ -186,7 +188,8 @@ class Controller(Tenure):
 
     def schedule(self, now_ns: int) -> None:
         """Set when to be asked next: a settling, window or slot that ends."""
-        moments = [now_ns + round(self._window_s() * NS)]
+        window_ns = round(self._window_s() * NS)
+        moments = [next_beat_ns(now_ns, window_ns) if self._steady else now_ns + window_ns]
         if now_ns < self.watch.settled_ns:
             moments = [self.watch.settled_ns]
         if self.ruling is not None and self.look is None:
@@ -217,10 +220,21 @@ class Controller(Tenure):
             return dict(self.look.held)
         return dict(self.seat.baseline) | (self.ruling.treated if self.ruling else {})
 
+    @property
+    def _steady(self) -> bool:
+        """True while nothing is tried out, neither by a look nor in slots."""
+        return self.look is None and not (self.ruling is not None and self.ruling.in_slots)
+
+    @property
+    def _content(self) -> bool:
+        """True while the last word was that what is in force is the best."""
+        return self._steady and self.verdict.rule == "no-change"
+
     def _window_s(self) -> float:
         interval_s = self.seat.policy.interval_s
-        short = self.look is not None or (self.ruling is not None and self.ruling.in_slots)
-        return max(interval_s / 2, min(interval_s, SHORTEST_WINDOW_S)) if short else interval_s
+        if self._steady:
+            return interval_s
+        return max(interval_s / 2, min(interval_s, SHORTEST_WINDOW_S))
 
     def _respond(self, sight: Sight, now_ns: int) -> None:
         """What follows from a window at once, before any model is asked."""
@@ -239,6 +253,8 @@ class Controller(Tenure):
             self._consider_look(sight.shifted, now_ns)
         elif not idle:
             self._informed_ns = now_ns
+            if self.ruling is not None and self._content and not sight.shifted:
+                self.ruling.renew(now_ns)
 
     def _consider_look(self, shifted: bool, now_ns: int) -> None:
         """At a blind value: look at once if nothing is known or something moved, else when

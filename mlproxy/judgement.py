@@ -101,7 +101,7 @@ class Judgement:
     def _history(
         self, controller: Controller, rec: Recommendation, now_ns: int, paused: str
     ) -> History:
-        seat = controller.seat
+        seat, pressure = controller.seat, controller.watch.pressure
         knob = seat.adapter.knob(rec.knob)
         state = self._state(controller, rec)
         return History(
@@ -114,8 +114,8 @@ class Judgement:
             adapter=seat.own_range(knob),
             grid=knob.grid,
             trusted=seat.policy.trust == "model" or state.mode > Mode.LEARNING,
-            memory_pressure=controller.watch.pressure.memory,
-            io_pressure=controller.watch.pressure.io,
+            memory_pressure=pressure.memory,
+            io_pressure=pressure.io,
             regressions=self._trust.regressions(identity_key(seat.proxy), rec.knob),
             since_change_s=since_change_s(controller, now_ns),
             phase_changed=phase_changed(controller, rec),

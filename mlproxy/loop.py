@@ -78,7 +78,9 @@ class Agent:
             self._judge(controller, answer, now_ns, paused)
         for controller in due:
             self._act(controller, now_ns, bool(paused))
-            controller.schedule(self._tree.now_ns())
+        done_ns = self._tree.now_ns()
+        for controller in due:
+            controller.schedule(done_ns)
         self._ledger.publish(self.controllers, paused)
 
     def stop(self) -> None:

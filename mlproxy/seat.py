@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlproxy.adapter import Adapter
 from mlproxy.errors import ModelError
-from mlproxy.gate_range import Range
+from mlproxy.gate_range import UNSTATED, Range
 from mlproxy.knob import Knob, Setting, Value
 from mlproxy.model import Model, load_model
 from mlproxy.policy import KnobPolicy, Policy
 from mlproxy.proxy import Proxy
 from mlproxy.registry import Registry
 from mlproxy.transports.base import Transport
+
+UNLIMITED = KnobPolicy()
+"""Of a knob that the policy does not name."""
 
 
 @dataclass(frozen=True)
@@ -53,21 +56,21 @@ class Seat:
 
     def legal(self, knob: Knob, value: Value) -> bool:
         """True inside the kernel's, the adapter's and the policy's range (promise 4)."""
-        return all(each.objects(value, "") is None for each in self._ranges(knob))
+        return _is_legal(value, self._ranges(knob))
 
     def _known(self, knob: Knob, value: Value) -> bool:
         return self.model is None or self.model.knows(knob.name, value)
 
     def _ranges(self, knob: Knob) -> tuple[Range, Range, Range]:
-        limits = self.policy.knobs.get(knob.name, KnobPolicy())
+        limits = self.policy.knobs.get(knob.name, UNLIMITED)
         policy = Range(limits.min, limits.max, limits.allow or ())
-        return self.kernel.get(knob.name, Range()), self.own_range(knob), policy
+        return self.kernel.get(knob.name, UNSTATED), self.own_range(knob), policy
 
     def _of(self, knob: Knob, held: Setting) -> Iterator[tuple[str, Value]]:
-        values = dict.fromkeys(self.adapter.candidates(knob, held))
+        values, ranges = dict.fromkeys(self.adapter.candidates(knob, held)), self._ranges(knob)
         must = (held[knob.name], self.baseline[knob.name])
         for value in (*values, *(value for value in dict.fromkeys(must) if value not in values)):
-            if value in must or (self.legal(knob, value) and self._known(knob, value)):
+            if value in must or (_is_legal(value, ranges) and self._known(knob, value)):
                 yield knob.name, value
 
 
@@ -93,6 +96,10 @@ def build_seats(
                 models[key] = _load(adapter, policy.model)
             seats[proxy.id] = _seat(proxy, adapter, policy, models[key], transport)
     return list(seats.values())
+
+
+def _is_legal(value: Value, ranges: Iterable[Range]) -> bool:
+    return all(each.objects(value, "") is None for each in ranges)
 
 
 def _claims(policy: Policy, proxy: Proxy, devices: Sequence[str]) -> bool:

@@ -39,15 +39,20 @@ class Watch:
 
     def __init__(self, seat: Seat, now_ns: int) -> None:
         self.seat = seat
-        self.pressure = Pressure(None, None)
         self.settled_ns = now_ns
         self.seen_ns = now_ns
         self.phase_ns = now_ns
         self._evidence: dict[Arm, Evidence] = {"treated": Evidence(), "baseline": Evidence()}
         self._start: Sample | None = None
+        self._window: Window | None = None
         self._latest = self._evidence["baseline"]
-        self._fresh = False
+        self._unasked = 0
         self.memory = Views()
+
+    @property
+    def pressure(self) -> Pressure:
+        """Memory and I/O pressure of the last window."""
+        return pressure_of(self._window) if self._window else Pressure(None, None)
 
     def settle(self, until_ns: int) -> None:
         """The setting was changed: what is seen before `until_ns` is of neither value."""
@@ -57,7 +62,7 @@ class Watch:
         """Drop all evidence, as when the setting changes; the phase goes on."""
         for evidence in self._evidence.values():
             evidence.clear()
-        self._fresh = False
+        self._unasked = 0
 
     def take(
         self, sample: Sample, setting: Setting, arm: Arm, window_s: float, now_ns: int
@@ -68,8 +73,7 @@ class Watch:
         window = Window(self._start, sample)
         if window.elapsed_s < NEARLY * window_s:
             return None
-        self._start = sample
-        self.pressure = pressure_of(window)
+        self._start, self._window = sample, window
         sight = see(self.seat, window, setting)
         if sight.features is None:
             self.forget()
@@ -81,13 +85,14 @@ class Watch:
         """The evidence of one arm."""
         return self._evidence[arm]
 
-    def unasked(self, least: int) -> Evidence | None:
-        """What the last window added to, if it has `least` windows and no question was made
-        of it yet. A slot may have ended with that window: the arm in force is another then."""
+    def unasked(self, least: int, new: int = 1) -> Evidence | None:
+        """What the last window added to, if it has `least` windows and `new` ones came since
+        the last question. A slot may have ended with that window: the arm in force is another
+        then."""
         evidence = self._latest
-        if not self._fresh or evidence.features is None or len(evidence) < least:
+        if self._unasked < new or evidence.features is None or len(evidence) < least:
             return None
-        self._fresh = False
+        self._unasked = 0
         return evidence
 
     def views(self, evidence: Evidence, now_ns: int) -> tuple[View, ...]:
@@ -104,7 +109,7 @@ class Watch:
     def _learn(self, features: FeatureSchema, setting: Setting, arm: Arm, now_ns: int) -> Sight:
         self._latest = self._evidence[arm]
         shifted = self._latest.add(features, setting, self._domain)
-        self._fresh, self.seen_ns = True, now_ns
+        self._unasked, self.seen_ns = self._unasked + 1, now_ns
         if shifted:
             self.phase_ns = now_ns
             self.memory.clear()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 from typing import Any
 
 import pytest
@@ -149,7 +151,10 @@ def test_noharm(quick: bool, ratios: list[float], expected: str) -> None:
 
 
 def test_cpu_and_memory_of_a_process() -> None:
-    stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 1 2 3 4 250 50 0 0 20 0 1 0 5 6 7"
-    assert cost.cpu_s(stat) == pytest.approx(300 / cost._TICKS)
+    before_s = time.process_time()
+    found_s = cost.cpu_s(os.getpid())
+    assert before_s <= found_s <= time.process_time()
+    with pytest.raises(OSError, match="No such process"):
+        cost.cpu_s(2**22 + 1)
     assert cost.resident_mb("Name:\tx\nVmRSS:\t  1000 kB\n") == pytest.approx(1.024)
     assert cost.resident_mb("") == 0.0
