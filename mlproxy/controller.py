@@ -253,8 +253,12 @@ class Controller(Tenure):
             self._consider_look(sight.shifted, now_ns)
         elif not idle:
             self._informed_ns = now_ns
-            if self.ruling is not None and self._content and not sight.shifted:
-                self.ruling.renew(now_ns)
+            self._confirm(sight.shifted, now_ns)
+
+    def _confirm(self, shifted: bool, now_ns: int) -> None:
+        """What is the best by the last word goes on without being asked about in every window."""
+        if self.ruling is not None and self._content and not shifted:
+            self.ruling.renew(now_ns)
 
     def _consider_look(self, shifted: bool, now_ns: int) -> None:
         """At a blind value: look at once if nothing is known or something moved, else when

@@ -142,10 +142,11 @@ def _same(one: Setting, other: Setting) -> bool:
 
 def _choose(question: Question, options: Sequence[Prediction], min_gain_log: float) -> Prediction:
     """The best sure gain; what is held unless that is better by any account; the baseline
-    where what is held is surely a loss."""
+    where what is held is surely a loss. What is held is told of the knob that tempts most."""
+    tempting = max(options, key=lambda option: option.gain_log)
     held = max(
         (option for option in options if option.value == question.held[option.knob]),
-        key=lambda option: option.gain_log,
+        key=lambda option: (option.gain_log, option.knob == tempting.knob),
     )
     sure = [option for option in options if option.lower_log >= min_gain_log]
     if sure:

@@ -116,7 +116,8 @@ def no_change(rec: Recommendation, policy: Policy, history: History) -> Verdict 
     reason = f"{rec.knob} {rec.current} is already the best candidate"
     if rec.doubted is not None:
         gain, lower = (format_gain(math.expm1(log)) for log in rec.doubted[1:])
-        reason = f"{rec.knob} {rec.doubted.value} may give {gain}, but surely only {lower}"
+        value = rec.doubted.value
+        reason = f"{rec.knob} {value} may give {gain}, at worst {lower}: not sure enough"
     return Verdict("hold", "no-change", reason)
 
 

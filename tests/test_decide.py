@@ -82,6 +82,12 @@ def test_the_best_sure_gain_is_proposed() -> None:
 def test_what_is_not_sure_enough_is_not_proposed() -> None:
     rec = answer({(0, 8): 0.5}, question(), margin=0.46).recommendation
     assert not rec.changes
+    assert rec.knob == "nr_requests"
+    assert rec.doubted == (8, 0.5, pytest.approx(0.04))
+
+
+def test_a_doubted_candidate_hardly_better_is_not_worth_a_word() -> None:
+    assert answer({(0, 8): 0.04}, question(), margin=0.46).recommendation.doubted is None
 
 
 def test_no_gain_anywhere_stays() -> None:

@@ -11,7 +11,7 @@ import pytest
 from mlproxy.gate import RULES, History, Range, Verdict, gate
 from mlproxy.mode import Mode
 from mlproxy.policy import Policy
-from mlproxy.recommendation import Recommendation
+from mlproxy.recommendation import Doubted, Recommendation
 from mlproxy.trust import Regression
 
 GRID = (4, 16, 64, 128, 512, 2048, 8192)
@@ -52,6 +52,7 @@ def test_a_good_recommendation_applies() -> None:
     )
 
 
+DOUBTED = replace(GOOD, proposed=128, doubted=Doubted(16, math.log(2.0), math.log(0.5)))
 REGRESSED = (Regression(512, "up", -0.34, 120.0),)
 LOSS = replace(GOOD, current=512, proposed=128, current_gain_log=-0.1, gain_log=0.0, lower_log=0.0)
 CASES: list[tuple[str, str, str, Recommendation, Policy, History]] = [
@@ -84,6 +85,7 @@ CASES: list[tuple[str, str, str, Recommendation, Policy, History]] = [
         ALLOWED,
     ),
     ("no-change", "hold", "already", replace(GOOD, proposed=128), POLICY, ALLOWED),
+    ("no-change", "hold", "16 may give 2.0x, at worst -50.0 %", DOUBTED, POLICY, ALLOWED),
     (
         "unclaimed",
         "refuse",

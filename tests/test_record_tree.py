@@ -19,7 +19,7 @@ from mlproxy.transports.stock import StockTransport
 from mlproxy.tree import Tree
 
 TREES = Path(__file__).parent / "fixtures/trees"
-NAMES = ("btrfs-sequential", "loop-random", "lvm-crypt", "nothing", "nvme-md")
+NAMES = ("btrfs-sequential", "loop-random", "loop-writer", "lvm-crypt", "nothing", "nvme-md")
 
 
 class Schema(FeatureSchema):
