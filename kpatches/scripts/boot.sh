@@ -3,7 +3,9 @@
 # it as root, and exit with its code.  boot.sh [-i] um|x86 COMMAND...
 # -i keeps the terminal for the command.  The guest has a /tmp, /run, /mnt and /dev of
 # its own; of the host's only the repository and $MLPROXY_KERNEL_DIR are seen there.
-# MEM, SMP, TIMEOUT (seconds), ICOUNT, KERNEL for another image.
+# MEM, SMP, TIMEOUT (seconds), APPEND (to the kernel's command line), KERNEL for another
+# image.  ICOUNT=off or on counts instructions instead of the time, each is one nanosecond of
+# the guest; idle time is skipped, or passes as on the host.
 set -eu
 . "$(dirname "$0")/common.sh"
 interactive=
@@ -14,6 +16,10 @@ select_arch "$arch"
 shift
 kernel=${KERNEL:-$kernel}
 [ -e "$kernel" ] || die "no kernel: run scripts/build.sh $arch"
+
+# Power off; without ACPI only a restart ends QEMU
+end=0x4321FEDC
+[ "$arch" = um ] || end=0x01234567
 
 # What would be hidden by the guest's own folders
 kept=
@@ -46,25 +52,31 @@ cd /tmp
 if [ -n "$interactive" ]; then setsid -c sh "$tmp/command"; else sh "$tmp/command"; fi
 echo "lab: exit code \$?"
 sync
-exec python3 -c 'import ctypes; ctypes.CDLL(None).reboot(0x4321FEDC)'
+exec python3 -c 'import ctypes; ctypes.CDLL(None).reboot($end)'
 INIT
 chmod +x "$tmp/init"
 echo "$*" > "$tmp/command"
 
 run_um() {
+	# shellcheck disable=SC2086
 	TMPDIR=${TMPDIR:-/dev/shm} timeout --foreground "${TIMEOUT:-600}" "$kernel" \
 		mem="${MEM:-1536M}" root=/dev/root rootfstype=hostfs hostfs=/ ro \
-		init="$tmp/init" con=null con0=fd:0,fd:1 ssl=null quiet
+		init="$tmp/init" con=null con0=fd:0,fd:1 ssl=null quiet ${APPEND:-}
 }
 
 run_x86() {
 	need qemu-system-x86_64 qemu-system-x86
-	timeout --foreground "${TIMEOUT:-600}" qemu-system-x86_64 -machine q35 \
-		-accel tcg -cpu max -smp "${SMP:-2}" -m "${MEM:-1536M}" -nographic -no-reboot \
-		${ICOUNT:+-icount shift=0,sleep=off} -kernel "$kernel" \
+	# Not thread=multi: QEMU before 8.1 runs translated code once more that a jump label
+	# has replaced meanwhile ("Oops: int3")
+	set -- -accel tcg,thread=single
+	[ -z "${ICOUNT:-}" ] || set -- "$@" -icount "shift=0,sleep=$ICOUNT"
+	# The emulated time stamp counters agree, and nothing can watch them without ACPI
+	timeout --foreground "${TIMEOUT:-600}" qemu-system-x86_64 -machine q35 "$@" \
+		-cpu max -smp "${SMP:-2}" -m "${MEM:-1536M}" -nodefaults -no-reboot \
+		-display none -serial mon:stdio -kernel "$kernel" \
 		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=root,mount_tag=rootfs \
-		-append "console=ttyS0 quiet panic=-1 root=rootfs rootfstype=9p rootflags=trans=virtio,version=9p2000.L,msize=262144,cache=loose ro init=$tmp/init"
+		-append "console=ttyS0 quiet panic=-1 tsc=reliable root=rootfs rootfstype=9p rootflags=trans=virtio,version=9p2000.L,msize=262144,cache=loose ro init=$tmp/init ${APPEND:-}"
 }
 
 if [ -n "$interactive" ]; then

@@ -25,6 +25,17 @@ need() {
 		command -v "$1" >/dev/null || missing="$missing $2"
 		shift 2
 	done
+	install_missing
+}
+
+# need_file PATH PACKAGE: the same for what is no command
+need_file() {
+	missing=
+	[ -e "$1" ] || missing=" $2"
+	install_missing
+}
+
+install_missing() {
 	[ -n "$missing" ] || return 0
 	if [ "$(id -u)" = 0 ] && [ -n "${CI:-}" ]; then
 		# shellcheck disable=SC2086

@@ -1,5 +1,9 @@
 #!/bin/sh
-# The kselftest of the series in a booted lab kernel: selftest.sh [um|x86]
+# The kselftests of the series in a booted lab kernel: selftest.sh [um|x86]
 set -eu
 . "$(dirname "$0")/common.sh"
-exec "$here/scripts/boot.sh" "${1:-um}" "bash $linux/tools/testing/selftests/ml_proxy/ml_proxy.sh"
+arch=${1:-um}
+select_arch "$arch"
+tests=$linux/tools/testing/selftests/ml_proxy
+sample=$out/samples/ml_proxy/ml_proxy_sample.ko
+exec "$here/scripts/boot.sh" "$arch" "bash $tests/ml_proxy.sh && bash $tests/sample.sh $sample"
