@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mlproxy.change import Change
-from mlproxy.decide import Answer, Question
-from mlproxy.knob import Knob, Setting, Value
+from mlproxy.decide import Answer, Question, same
+from mlproxy.knob import Knob, Setting, Unit, Value
 from mlproxy.look import (
     DOUBT_AGAIN_S,
     DOUBT_LOOKS,
@@ -30,6 +30,7 @@ from mlproxy.snapshot import Sample
 from mlproxy.tenure import Tenure
 from mlproxy.trial import Judged
 from mlproxy.verdict import Verdict
+from mlproxy.vigil import Vigil
 from mlproxy.watch import Sight, Watch
 
 CONFIRM = 2
@@ -70,6 +71,9 @@ class Controller(Tenure):
         self._back: dict[str, Value] | None = None
         self._refused = False
         self._passed: set[frozenset[tuple[str, Value]]] = set()
+        self._sample: Sample | None = None
+        slotless = any(knob.trial is Unit.LEASE for knob in seat.adapter.knobs)
+        self._vigil = Vigil(seat.objective.guards) if slotless else None
 
     @property
     def arm(self) -> Arm:
@@ -83,11 +87,19 @@ class Controller(Tenure):
 
     def observe(self, sample: Sample, now_ns: int) -> Judged | None:
         """Take a sample in: windows, evidence, slots. Returns what a finished pair says."""
+        self._sample = sample
         if now_ns < self.watch.settled_ns:
             return None
         sight = self.watch.take(sample, self.setting, self.arm, self._window_s(), now_ns)
         if sight is not None:
             self._respond(sight, now_ns)
+            known = sight.features is not None and not sight.shifted
+            window = self.watch.window if known else None
+            rules = self.ruling.treated if self.ruling else None
+            away = self.look is not None or not same(rules or {}, self.setting)
+            failed = self._vigil.take(window, rules is not None, away) if self._vigil else ""
+            if failed and self.ruling is not None:
+                return self.ruling.fail(failed)
         if self.ruling is None or self.look is not None:
             return None
         judged = self.ruling.account(now_ns, self.meter(sample) if self.meter else None)
@@ -108,14 +120,14 @@ class Controller(Tenure):
             return None
         if is_blind(self.seat, evidence.setting, evidence.features):
             return None
-        held = self._held()
+        held = self.seat.asked(self._held())
         return Question(
             proxy=self.seat.proxy,
             features=evidence.features,
             views=self.watch.views(evidence, now_ns),
             held=held,
-            baseline=self.seat.baseline,
-            options=self.seat.options(held),
+            baseline=self.seat.asked(self.seat.baseline),
+            options=self.seat.options(held, evidence.features),
             taken_ns=now_ns,
         )
 
@@ -165,8 +177,10 @@ class Controller(Tenure):
         if goal == self._back:
             why = "look"
         for knob in self.seat.adapter.knobs:
-            value = goal.get(knob.name)
-            if value is not None and self.setting.get(knob.name) != value:
+            value, now = goal.get(knob.name), self.setting.get(knob.name)
+            if value is not None and now is not None and now != value:
+                value = self.seat.step(knob, self._sample, now, value)
+            if value is not None and now != value:
                 return Change(knob.name, value, why)
         return None
 
@@ -252,9 +266,9 @@ class Controller(Tenure):
         if self.ruling is not None and self.ruling.plan is not None:
             wait_ns = max(wait_ns, round(2 * self.ruling.plan.slot_s * NS))  # slots must end too
         early = last_ns is not None and now_ns - last_ns < wait_ns
-        knob = blind_knob(self.seat, self.setting)
-        if knob is not None and not early:
-            self._begin_look(knob, knob.look, now_ns)
+        found = blind_knob(self.seat, self.setting)
+        if found is not None and not early:
+            self._begin_look(*found, now_ns)
 
     def _begin_look(self, knob: Knob, value: Value | None, now_ns: int) -> None:
         """Unless nothing may be written, not even for a look."""

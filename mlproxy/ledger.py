@@ -119,6 +119,7 @@ class Ledger:
             knob=ruling.recommendation.knob,
             proposed=ruling.recommendation.proposed,
             event=str(judged.event),
+            objection=ruling.objection,
             mode=str(judged.state.mode),
             wins=judged.state.wins,
             losses=judged.state.losses,

@@ -19,6 +19,10 @@ class Guard:
     what: str
     counter: str = ""
     """Attribute of a sample that counts it on a stock kernel, "" where none does."""
+    ceiling: float | None = None
+    """Of a value that rules without slots: not above this times its baseline either."""
+    cap: str = ""
+    """Another counter: the baseline counts as no more than that one was."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
         adapter=adapter.name,
         adapter_version=adapter.version,
         fingerprint=adapter.schema.fingerprint(),
-        columns=tuple(column_names(adapter.schema.names(), adapter.knobs)),
+        columns=tuple(column_names(adapter.schema.names(), adapter.asked)),
         units={str(row["name"]): str(row["unit"]) for row in adapter.schema.describe()},
         quantiles=QUANTILES,
         stretch=_stretch(data, held_out),
@@ -86,7 +86,7 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
 def _candidates(adapter: Adapter, records: Sequence[Record]) -> dict[str, tuple[Value, ...]]:
     """The values of each knob in the records, in order; a knob that never moved has none,
     since nothing is known of what it does."""
-    found = {knob.name: {r.setting.get(knob.name) for r in records} for knob in adapter.knobs}
+    found = {knob.name: {r.setting.get(knob.name) for r in records} for knob in adapter.asked}
     known = {name: [v for v in values if v is not None] for name, values in found.items()}
     return {
         name: tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))

@@ -44,6 +44,7 @@ class Watch:
         self.seen_ns = now_ns
         self.phase_ns = now_ns
         self._evidence: dict[Arm, Evidence] = {"treated": Evidence(), "baseline": Evidence()}
+        self.window: Window | None = None
         self._start: Sample | None = None
         self._latest = self._evidence["baseline"]
         self._fresh = False
@@ -68,7 +69,7 @@ class Watch:
         window = Window(self._start, sample)
         if window.elapsed_s < NEARLY * window_s:
             return None
-        self._start = sample
+        self._start, self.window = sample, window
         self.pressure = pressure_of(window)
         sight = see(self.seat, window, setting)
         if sight.features is None:

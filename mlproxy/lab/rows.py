@@ -60,7 +60,7 @@ def windows_of(row: Mapping[str, Any]) -> list[Window]:
 def setting_of(adapter: Adapter, effective: Mapping[str, str]) -> Setting:
     """The adapter's knobs as a row's effective state shows them."""
     found: dict[str, Value] = {}
-    for knob in adapter.knobs:
+    for knob in adapter.asked:
         for path, text in effective.items():
             if path.endswith(f"/{knob.path}"):
                 found[knob.name] = _value(knob, text)
@@ -75,7 +75,7 @@ def _record(adapter: Adapter, row: Mapping[str, Any]) -> Record:
         group=f"{row['profile']}/{row['workload']}",
         setting=setting,
         windows=tuple(window for window in windows if window),
-        metrics=metrics_of(row["result"]),
+        metrics=metrics_of(row["result"]) | row.get("metrics", {}),
     )
 
 

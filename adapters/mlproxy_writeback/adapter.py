@@ -1,0 +1,153 @@
+"""The writeback adapter's declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mlproxy.adapter import Adapter, Missing
+from mlproxy.features import FeatureSchema
+from mlproxy.knob import Effect, Knob, Setting, Unit, Value
+from mlproxy.objective import Guard, Objective
+from mlproxy.proxy import Proxy
+from mlproxy.snapshot import Sample, Window
+from mlproxy_writeback.backlog import backlog_of, standing
+from mlproxy_writeback.features import WHOLE, WritebackFeatures, writeback_features
+
+MIN_DIRTIED_KB_S = 1024.0
+"""Who writes less than that will not fill any memory."""
+
+STEP_S = 0.5
+"""Each step to a lower limit lies so much of the device's writing below the backlog: steps are
+a second apart, so writers get on at half the device's speed and pause no longer than that."""
+
+SHRINK = 0.75
+"""Step to a lower limit where the backlog is not known."""
+
+FULL = 0.7
+"""From this share of the limit on writers are held back (they run free to 3/4 of it), and
+what they would write without it does not show."""
+
+MAX_RATIO_FINE = Knob(
+    name="max_ratio_fine",
+    path="max_ratio_fine",
+    unit="millionths of the host's dirty threshold",
+    what="dirty data that this bdi may hold; with strict_limit the device's writers wait above it",
+    grid=tuple(WHOLE >> shift for shift in range(9, 0, -1)),
+    effect=Effect.AT_ONCE,
+    cost="about 1 us",
+    settle_s=1.0,
+    minimum=1000,
+    maximum=WHOLE,
+    special={WHOLE: "no limit of its own"},
+    blind=frozenset({WHOLE // 2}),
+    trial=Unit.LEASE,
+    companions={"strict_limit": 1},
+)
+STRICT_LIMIT = Knob(
+    name="strict_limit",
+    path="strict_limit",
+    unit="",
+    what="1: the bdi's own limit counts, also where the host is far below its own",
+    grid=(),  # it goes along with max_ratio_fine
+    effect=Effect.AT_ONCE,
+    cost="about 1 us",
+    settle_s=1.0,
+    minimum=0,
+    maximum=1,
+    trial=Unit.LEASE,
+)
+
+
+class WritebackAdapter(Adapter):
+    """`max_ratio_fine` of every bdi that a file system uses (mm/page-writeback.c)."""
+
+    name = "writeback"
+    version = "1"
+    subject = "bdi"
+    # In this order the limit is widened before it stops to be strict.
+    knobs = (MAX_RATIO_FINE, STRICT_LIMIT)
+    schema = WritebackFeatures
+    objective = Objective(
+        metric="drains_s",
+        unit="1/s",
+        what="one over the time that the backlog takes to be written: sync, umount, shutdown",
+        guards=(
+            Guard("accepted", 0.98, "bytes accepted", "bdi.dirtied_kb", cap="bdi.written_kb"),
+            Guard("written", 0.95, "bytes written", "disk.write_sectors", ceiling=1.5),
+        ),
+        refused=("device", "psi"),
+    )
+    reads = frozenset({"bdi"})
+    aims = {"max_drain_s": 5.0}
+    note = "a limit is lowered step by step, as the backlog drains: only `mlproxy run` does that"
+
+    def idle(self, window: Window) -> str | None:
+        """Nobody writes, whatever is still being written back."""
+        try:
+            dirtied_kb = backlog_of(window).dirtied
+        except Missing:
+            dirtied_kb = _host_dirtied_kb(window)
+        if dirtied_kb is None or dirtied_kb >= MIN_DIRTIED_KB_S * window.elapsed_s:
+            return None
+        return f"idle: {dirtied_kb / 1024:.1f} MiB were dirtied in {window.elapsed_s:.1f} s"
+
+    def features(self, window: Window, proxy: Proxy, setting: Setting) -> FeatureSchema:
+        """See WritebackFeatures. Raises Missing where nobody can tell whose data is dirty."""
+        return writeback_features(window, float(setting["max_ratio_fine"]))
+
+    def reason(self, features: FeatureSchema, knob: str, current: Value, proposed: Value) -> str:
+        """What in the window speaks for the change."""
+        assert isinstance(features, WritebackFeatures)
+        threshold_s, speed = features.threshold_s, features.bandwidth_mb_s
+        if threshold_s is None or speed is None:
+            return f"{features.backlog_share:.0%} of the host's dirty threshold wait"
+        waits_s = features.backlog_share * threshold_s
+        limit_s = int(proposed) / WHOLE * threshold_s
+        return (
+            f"{waits_s * speed:.0f} MB wait, {waits_s:.1f} s at {speed:.0f} MB/s; "
+            f"{proposed} is {limit_s * speed:.0f} MB, {limit_s:.1f} s"
+        )
+
+    def suits(
+        self, features: FeatureSchema, knob: Knob, value: Value, aims: Mapping[str, float]
+    ) -> bool:
+        """The largest candidate that drains within `max_drain`: smaller ones only cost more."""
+        assert isinstance(features, WritebackFeatures)
+        if features.threshold_s is None:
+            return False
+        limit_s = features.threshold_s * int(value) / WHOLE
+        return aims["max_drain_s"] / 2 < limit_s <= aims["max_drain_s"]
+
+    def approach(self, knob: Knob, sample: Sample, current: Value, goal: Value) -> Value:
+        """Down as the backlog drains: at once, writers would wait for minutes."""
+        if knob.name != MAX_RATIO_FINE.name or int(goal) >= int(current):
+            return goal
+        seen = standing(sample.values)
+        if seen is None:
+            return max(int(goal), int(int(current) * SHRINK))
+        backlog, threshold, bandwidth_s = seen
+        step = int((backlog - STEP_S * bandwidth_s) / threshold * WHOLE)
+        return max(int(goal), min(step, int(current)))
+
+    def is_blind(self, features: FeatureSchema, knob: Knob, value: Value) -> bool:
+        """A limit that is reached hides the demand, unless new pages tell who appends."""
+        assert isinstance(features, WritebackFeatures)
+        hidden = knob.is_blind(value) and features.limit_used >= FULL
+        return hidden and features.new_share is None
+
+    def look_from(self, knob: Knob, value: Value) -> Value | None:
+        """Twice the limit: lifted at once, a writer would fill the memory during one look."""
+        return min(int(value) * 2, WHOLE) if knob.name == MAX_RATIO_FINE.name else None
+
+    def sweep(self) -> Sequence[Setting]:
+        """Every limit, strict, and none."""
+        limited: list[Setting] = [
+            {"max_ratio_fine": value, "strict_limit": 1} for value in MAX_RATIO_FINE.grid
+        ]
+        return [*limited, {"max_ratio_fine": WHOLE, "strict_limit": 0}]
+
+
+def _host_dirtied_kb(window: Window) -> float | None:
+    """What was dirtied on the whole host: at least as much as on this device."""
+    pages = window.delta("vm.nr_dirtied")
+    return None if pages is None else pages * 4

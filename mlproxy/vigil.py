@@ -1,0 +1,76 @@
+"""A vigil over a value that rules without slots: what guarded counters did before it against
+what they do under it. Pure but for the windows that it remembers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from mlproxy.objective import Guard
+from mlproxy.snapshot import Window
+
+DEPTH = 10
+"""Windows remembered of either time ..."""
+
+LEAST_S = 8.0
+"""... and as long as this of each, before anything is said."""
+
+NOISE = 0.1
+"""What ten seconds of a steady writer differ by from the ten before."""
+
+
+class Vigil:
+    """Guards of one proxy; a guard without a counter is not watched."""
+
+    def __init__(self, guards: Sequence[Guard]) -> None:
+        self._guards = [guard for guard in guards if guard.counter]
+        self._before: deque[Window] = deque(maxlen=DEPTH)
+        self._under: deque[Window] = deque(maxlen=DEPTH)
+
+    def take(self, window: Window | None, ruled: bool, away: bool) -> str:
+        """Take a window in; why the value must not rule any longer, "" where nothing says so.
+
+        Args:
+            window: None when it says nothing, or begins another phase.
+            ruled: a value rules instead of the baseline.
+            away: though it rules, something else is in force: a step on the way, a look.
+        """
+        if window is None:
+            self._before.clear()
+        if window is None or not ruled or away:
+            self._under.clear()
+        if window is None or away:
+            return ""
+        if not ruled:
+            self._before.append(window)
+            return ""
+        self._under.append(window)
+        if min(_length_s(self._before), _length_s(self._under)) < LEAST_S:
+            return ""
+        found = (self._objection(guard) for guard in self._guards)
+        return next(filter(None, found), "")
+
+    def _objection(self, guard: Guard) -> str:
+        was, now = _rate(self._before, guard.counter), _rate(self._under, guard.counter)
+        cap = _rate(self._before, guard.cap) if guard.cap else None
+        if cap is not None and was is not None:
+            was = min(was, cap)
+        if not was or now is None:
+            return ""
+        ratio = now / was
+        if ratio < guard.floor * (1 - NOISE):
+            return f"{guard.what}: {ratio:.2f} of what they were, {guard.floor:g} is asked for"
+        if guard.ceiling is not None and ratio > guard.ceiling * (1 + NOISE):
+            return f"{guard.what}: {ratio:.2f} times what they were, {guard.ceiling:g} is allowed"
+        return ""
+
+
+def _length_s(windows: Sequence[Window]) -> float:
+    return sum(window.elapsed_s for window in windows)
+
+
+def _rate(windows: Sequence[Window], counter: str) -> float | None:
+    """Growth per second over all windows; None where one of them lacks the counter."""
+    grown = [window.delta(counter) for window in windows]
+    known = [each for each in grown if each is not None]
+    return sum(known) / _length_s(windows) if windows and len(known) == len(grown) else None
