@@ -31,6 +31,7 @@ READY_S = 30.0
 END_S = 15.0
 KNOBS: Mapping[str, Mapping[str, str]] = {
     "readahead": {"read_ahead_kb": "bdi/read_ahead_kb"},
+    "writeback": {"max_ratio_fine": "bdi/max_ratio_fine", "strict_limit": "bdi/strict_limit"},
     "iosched": {
         "scheduler": "queue/scheduler",
         "nr_requests": "queue/nr_requests",
