@@ -93,13 +93,8 @@ class Controller(Tenure):
         sight = self.watch.take(sample, self.setting, self.arm, self._window_s(), now_ns)
         if sight is not None:
             self._respond(sight, now_ns)
-            known = sight.features is not None and not sight.shifted
-            window = self.watch.window if known else None
-            rules = self.ruling.treated if self.ruling else None
-            away = self.look is not None or not same(rules or {}, self.setting)
-            failed = self._vigil.take(window, rules is not None, away) if self._vigil else ""
-            if failed and self.ruling is not None:
-                return self.ruling.fail(failed)
+            if self._vigil is not None and (failed := self._guard(self._vigil, sight)):
+                return failed
         if self.ruling is None or self.look is not None:
             return None
         judged = self.ruling.account(now_ns, self.meter(sample) if self.meter else None)
@@ -178,10 +173,11 @@ class Controller(Tenure):
             why = "look"
         for knob in self.seat.adapter.knobs:
             value, now = goal.get(knob.name), self.setting.get(knob.name)
-            if value is not None and now is not None and now != value:
-                value = self.seat.step(knob, self._sample, now, value)
-            if value is not None and now != value:
-                return Change(knob.name, value, why)
+            if value is None or now == value:
+                continue
+            step = self.seat.step(knob, self._sample, now, value)
+            if step != now:
+                return Change(knob.name, step, why if step == value else "step")
         return None
 
     def changed(self, setting: dict[str, Value], change: Change, now_ns: int) -> None:
@@ -195,7 +191,7 @@ class Controller(Tenure):
             self.changed_ns = now_ns
         self.watch.settle(now_ns + round(settle_s * NS))
         self._back = None
-        if self.ruling is not None and change.why == "gain":
+        if self.ruling is not None and change.why in ("gain", "step"):
             self.ruling.renew(self.watch.settled_ns)
 
     def schedule(self, now_ns: int) -> None:
@@ -208,6 +204,15 @@ class Controller(Tenure):
                 if moment is not None and moment > now_ns:
                     moments.append(moment)
         self.due_ns = min(moments)
+
+    def _guard(self, vigil: Vigil, sight: Sight) -> Judged | None:
+        """What the guards of a value without slots say of a window."""
+        known = sight.features is not None and not sight.shifted
+        window = self.watch.window if known else None
+        ruling = self.ruling
+        away = self.look is not None or not same(ruling.treated if ruling else {}, self.setting)
+        objection = vigil.take(window, ruling is not None, away)
+        return ruling.fail(objection) if ruling is not None and objection else None
 
     def _goal(self, now_ns: int, paused: bool) -> tuple[dict[str, Value], str]:
         goal = dict(self.seat.baseline)

@@ -70,9 +70,9 @@ class Seat:
             away |= self.adapter.knob(name).companions
         return {name: value for name, value in away.items() if value != self.baseline[name]}
 
-    def step(self, knob: Knob, sample: Sample | None, now: Value, goal: Value) -> Value:
+    def step(self, knob: Knob, sample: Sample | None, now: Value | None, goal: Value) -> Value:
         """What to write next on the way to `goal`; the baseline is returned to at once."""
-        if sample is None or goal == self.baseline[knob.name]:
+        if sample is None or now is None or goal == self.baseline[knob.name]:
             return goal
         return self.adapter.approach(knob, sample, now, goal)
 

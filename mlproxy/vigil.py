@@ -12,7 +12,7 @@ from mlproxy.snapshot import Window
 DEPTH = 10
 """Windows remembered of either time ..."""
 
-LEAST_S = 8.0
+BEFORE_S, UNDER_S = 1.5, 8.0
 """... and as long as this of each, before anything is said."""
 
 NOISE = 0.1
@@ -45,7 +45,7 @@ class Vigil:
             self._before.append(window)
             return ""
         self._under.append(window)
-        if min(_length_s(self._before), _length_s(self._under)) < LEAST_S:
+        if _length_s(self._before) < BEFORE_S or _length_s(self._under) < UNDER_S:
             return ""
         found = (self._objection(guard) for guard in self._guards)
         return next(filter(None, found), "")
@@ -60,8 +60,10 @@ class Vigil:
         ratio = now / was
         if ratio < guard.floor * (1 - NOISE):
             return f"{guard.what}: {ratio:.2f} of what they were, {guard.floor:g} is asked for"
-        if guard.ceiling is not None and ratio > guard.ceiling * (1 + NOISE):
-            return f"{guard.what}: {ratio:.2f} times what they were, {guard.ceiling:g} is allowed"
+        most = max((_rate([each], guard.counter) or 0.0 for each in self._before), default=0.0)
+        if guard.ceiling is not None and now > most * guard.ceiling * (1 + NOISE):
+            over = now / most
+            return f"{guard.what}: {over:.2f} times the most before, {guard.ceiling:g} is allowed"
         return ""
 
 

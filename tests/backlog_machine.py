@@ -1,0 +1,150 @@
+"""A machine in virtual time whose writers fill a device's dirty data, and an agent on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlproxy.columns import Matrix, column_names
+from mlproxy.knob import Value
+from mlproxy.proxy import Proxy
+from mlproxy.snapshot import Sample
+from mlproxy_writeback import WritebackAdapter
+from tests.faults import BDI, IDENTITY, put
+from tests.machine import NS, Machine
+from tests.world import Anywhere, World, make_policy, make_seat
+
+LIMIT, STRICT = f"{BDI}/max_ratio_fine", f"{BDI}/strict_limit"
+WRITEBACK = Proxy(
+    "writeback.8:0",
+    "writeback",
+    "sda",
+    "stock",
+    BDI,
+    IDENTITY,
+    {"max_ratio_fine": LIMIT, "strict_limit": STRICT},
+)
+WHOLE = 1_000_000
+THRESHOLD_KB, SPEED_KB_S, MEMORY_KB_S = 4_000_000.0, 20_000.0, 1_000_000.0
+STEP_S = 0.05
+
+
+class BacklogMachine(Machine):
+    """One 20 MB/s disk below 4 GB of dirty threshold.
+
+    Workloads: stream (as fast as it may), overwrite (300 MB again and again), idle.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.backlog_kb = 0.0
+        self.stalled_s = self.longest_stall_s = 0.0
+        self.accepts = 1.0
+        super().__init__(folder)
+        put(self.root, LIMIT, str(WHOLE))
+        put(self.root, STRICT, "0")
+
+    def value(self) -> int:
+        """max_ratio_fine in force."""
+        return int((self.root / LIMIT).read_text()) if (self.root / LIMIT).exists() else WHOLE
+
+    @property
+    def strict(self) -> int:
+        """strict_limit in force."""
+        return int((self.root / STRICT).read_text()) if (self.root / STRICT).exists() else 0
+
+    def _grow(self, end_ns: int) -> None:
+        left_s = max(end_ns - self.now_ns, 0) / NS
+        while left_s > 1e-9:
+            step_s = min(left_s, STEP_S)
+            self._pass(step_s)
+            left_s -= step_s
+        self.now_ns = max(end_ns, self.now_ns)
+
+    def _pass(self, step_s: float) -> None:
+        limit = THRESHOLD_KB * (self.value() / WHOLE if self.strict else 1.0)
+        written = min(self.backlog_kb, SPEED_KB_S * step_s)
+        room = max(limit - (self.backlog_kb - written), 0.0)
+        dirtied = min(self._wants(step_s, written), room)
+        stream = self.workload == "stream"
+        self.stalled_s = self.stalled_s + step_s if stream and not dirtied else 0.0
+        self.longest_stall_s = max(self.longest_stall_s, self.stalled_s)
+        self.backlog_kb += dirtied - written
+        grown = {
+            "bdi.dirtied_kb": dirtied,
+            "bdi.written_kb": written,
+            "disk.write_sectors": written * 2,
+            "disk.write_ios": written / 512,
+            "disk.io_ticks_ms": 1000 * step_s if written else 0.0,
+            "vm.pgsteal_file": dirtied / 4 if stream else 0.0,
+            "vm.pgpgin": 0.0,
+        }
+        for name, amount in grown.items():
+            self.counters[name] = self.counters.get(name, 0.0) + amount
+        self.counters |= {
+            "bdi.reclaimable_kb": self.backlog_kb,
+            "bdi.writeback_kb": 0.0,
+            "bdi.host_thresh_kb": THRESHOLD_KB,
+            "bdi.bandwidth_kb_s": SPEED_KB_S,
+            "vm.nr_active_file": 0.0,
+            "vm.nr_inactive_file": 0.0,
+        }
+
+    def _wants(self, step_s: float, written: float) -> float:
+        if self.workload == "overwrite":
+            return max(300_000 - self.backlog_kb + written, 0.0)
+        return MEMORY_KB_S * self.accepts * step_s if self.workload == "stream" else 0.0
+
+
+class Judge:
+    """A model that knows: new pages gain by a limit, overwritten ones lose."""
+
+    digest = "0123456789ab"
+
+    def __init__(self) -> None:
+        self.domain = Anywhere()
+        names = column_names(WritebackAdapter.schema.names(), WritebackAdapter().asked)
+        self._at = {name: place for place, name in enumerate(names)}
+
+    @staticmethod
+    def knows(knob: str, value: Value) -> bool:
+        """It has tried everything."""
+        return True
+
+    def predict(
+        self, rows: Matrix, confidence: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        new = rows[:, self._at["new_share"]] > 0.5
+        lower = np.log(
+            rows[:, self._at["current.max_ratio_fine"]]
+            / rows[:, self._at["candidate.max_ratio_fine"]]
+        ).astype(float)
+        gain = np.where(new, lower, -3.0 * lower)
+        return gain, gain - 0.1
+
+
+class BacklogWorld(World):
+    """An agent with the writeback adapter on such a machine."""
+
+    def __init__(self, folder: Path, **policy: Any) -> None:
+        self.machine: BacklogMachine = BacklogMachine(folder)
+        self.kernel = self.machine.kernel
+        self.state = folder / "state"
+        self.state.mkdir()
+        self.resolution_s = None
+        rules = make_policy("writeback", **policy)
+        baseline = {"max_ratio_fine": WHOLE, "strict_limit": 0}
+        judge, adapter = Judge(), WritebackAdapter()
+        self.seats = [make_seat(rules, judge, baseline, adapter, WRITEBACK)]
+        self.start()
+
+    @property
+    def limits(self) -> list[int]:
+        """What was written to the limit, in order."""
+        return self.values(LIMIT)
+
+    def sample(self) -> Sample:
+        """The counters of now."""
+        return Sample(self.machine.now_ns, dict(self.machine.counters))

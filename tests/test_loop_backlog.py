@@ -1,0 +1,117 @@
+"""A limit on dirty data under the agent: down as the backlog drains, up at once, together
+with its companion, and taken back by guards, idleness and other people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.backlog_machine import (
+    LIMIT,
+    SPEED_KB_S,
+    STRICT,
+    THRESHOLD_KB,
+    WHOLE,
+    BacklogWorld,
+)
+from tests.faults import put
+
+FIVE_SECONDS = int(5 * SPEED_KB_S / THRESHOLD_KB * WHOLE)
+LONG_S = 600.0
+
+
+def streaming(tmp_path: Path) -> BacklogWorld:
+    """A world in which a stream was brought under its limit."""
+    world = BacklogWorld(tmp_path)
+    world.machine.workload = "stream"
+    world.run(LONG_S)
+    return world
+
+
+def test_a_stream_ends_at_the_largest_limit_that_drains_in_time(tmp_path: Path) -> None:
+    world = streaming(tmp_path)
+    assert FIVE_SECONDS / 2 < world.machine.value() <= FIVE_SECONDS
+    assert world.machine.strict == 1
+    assert world.machine.backlog_kb / SPEED_KB_S <= 5.0
+    changes = world.records("change")
+    assert [each["knob"] for each in changes].count("max_ratio_fine") == 1, "steps are not told"
+
+
+def test_the_limit_comes_down_as_the_backlog_drains_and_nobody_stands_for_long(
+    tmp_path: Path,
+) -> None:
+    world = BacklogWorld(tmp_path)
+    world.machine.workload = "stream"
+    world.run(60.0)
+    limits = world.limits
+    assert len(limits) > 20
+    drops = [(a - b) * THRESHOLD_KB / WHOLE for a, b in zip(limits, limits[1:], strict=False)]
+    assert max(drops) <= SPEED_KB_S * 1.1, "no faster than the device writes"
+    assert world.machine.longest_stall_s <= 2.0
+
+
+def test_an_overwriter_is_left_alone(tmp_path: Path) -> None:
+    world = BacklogWorld(tmp_path)
+    world.machine.workload = "overwrite"
+    world.run(LONG_S)
+    assert world.kernel.writes == []
+
+
+def test_when_the_writer_stops_the_lease_brings_the_baseline_back_limit_first(
+    tmp_path: Path,
+) -> None:
+    world = streaming(tmp_path)
+    world.machine.workload = "idle"
+    world.kernel.writes.clear()
+    world.run(30.0)
+    assert [(path, text) for _, path, text in world.kernel.writes] == [
+        (LIMIT, str(WHOLE)),
+        (STRICT, "0"),
+    ]
+
+
+def test_a_stream_that_becomes_an_overwriter_gets_its_memory_back(tmp_path: Path) -> None:
+    world = streaming(tmp_path)
+    world.machine.workload = "overwrite"
+    world.run(60.0)
+    assert (world.machine.value(), world.machine.strict) == (WHOLE, 0)
+
+
+def test_a_companion_that_somebody_else_changed_is_theirs(tmp_path: Path) -> None:
+    world = streaming(tmp_path)
+    put(world.machine.root, STRICT, "0")
+    world.run(5.0)
+    assert "strict_limit is 0, we left 1" in world.controller.stood_down
+    assert world.machine.value() == WHOLE, "the limit itself was ours"
+    world.run(LONG_S)
+    assert world.machine.value() == WHOLE
+
+
+def test_a_guard_that_fails_takes_the_limit_back_and_remembers(tmp_path: Path) -> None:
+    world = streaming(tmp_path)
+    world.machine.accepts = 0.01  # of memory's speed: half of what the device could write
+    world.run(30.0)
+    trials = world.records("trial")
+    assert [each["event"] for each in trials] == ["guard"]
+    assert "bytes accepted" in trials[0]["objection"]
+    assert (world.machine.value(), world.machine.strict) == (WHOLE, 0)
+
+
+def test_the_end_of_the_agent_restores_both(tmp_path: Path) -> None:
+    world = streaming(tmp_path)
+    world.kernel.writes.clear()
+    world.stop()
+    assert [path for _, path, _ in world.kernel.writes] == [LIMIT, STRICT]
+    assert (world.machine.value(), world.machine.strict) == (WHOLE, 0)
+
+
+def test_what_a_crash_leaves_is_restored_by_the_next_start(tmp_path: Path) -> None:
+    world = BacklogWorld(tmp_path)
+    world.machine.workload = "stream"
+    world.run(30.0)  # in the middle of the way down
+    assert world.machine.strict == 1
+    world.journal.shut()
+    world.start()
+    world.machine.workload = "idle"
+    record = world.journal.open_records()[0]
+    assert record.baselines == {"max_ratio_fine": WHOLE, "strict_limit": 0}
+    assert {name for name, knob in record.knobs.items() if knob.open} == set(record.baselines)
