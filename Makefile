@@ -8,7 +8,7 @@ ADAPTERS := readahead iosched
 # What `make test` hands to pytest, e.g. PYTEST="-k gate".
 PYTEST  ?=
 # Which benchmarks, e.g. BENCHES="grid noharm"; each must succeed, and all are tried.
-BENCHES ?= reaction grid iosched noharm cost
+BENCHES ?= reaction grid iosched noharm cost writeback
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format models record train bench bench-quick benches demo lock dist clean

@@ -64,10 +64,10 @@ def _unheeded(policy: Policy, adapter: Adapter) -> Iterator[str]:
     """Keys that this adapter would not heed."""
     if policy.max_drain_s is not None and "max_drain_s" not in adapter.aims:
         yield _problem(policy, ("max_drain",), "key 'max_drain'", f"no such key for {adapter.name}")
-    guarded = {guard.metric for guard in adapter.objective.guards if guard.counter}
-    for name in policy.guards:
-        if name not in guarded:
-            names = ", ".join(sorted(guarded)) or f"none: {adapter.name} guards nothing"
+    if policy.guards:
+        guarded = {guard.metric for guard in adapter.objective.guards if guard.counter}
+        names = ", ".join(sorted(guarded)) or f"none: {adapter.name} guards nothing"
+        for name in sorted(set(policy.guards) - guarded):
             yield _problem(policy, ("guards", name), f"key {short(name)}", names)
 
 

@@ -36,12 +36,13 @@ class BacklogMachine(Machine):
     """One 20 MB/s disk below 4 GB of dirty threshold.
 
     Workloads: stream (as fast as it may), overwrite (300 MB again and again), idle.
+    `starves`: under a strict limit the device writes at half its speed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.backlog_kb = 0.0
         self.stalled_s = self.longest_stall_s = 0.0
-        self.accepts = 1.0
+        self.starves = False
         super().__init__(folder)
         put(self.root, LIMIT, str(WHOLE))
         put(self.root, STRICT, "0")
@@ -65,7 +66,8 @@ class BacklogMachine(Machine):
 
     def _pass(self, step_s: float) -> None:
         limit = THRESHOLD_KB * (self.value() / WHOLE if self.strict else 1.0)
-        written = min(self.backlog_kb, SPEED_KB_S * step_s)
+        speed = SPEED_KB_S / 2 if self.strict and self.starves else SPEED_KB_S
+        written = min(self.backlog_kb, speed * step_s)
         room = max(limit - (self.backlog_kb - written), 0.0)
         dirtied = min(self._wants(step_s, written), room)
         stream = self.workload == "stream"
@@ -95,7 +97,7 @@ class BacklogMachine(Machine):
     def _wants(self, step_s: float, written: float) -> float:
         if self.workload == "overwrite":
             return max(300_000 - self.backlog_kb + written, 0.0)
-        return MEMORY_KB_S * self.accepts * step_s if self.workload == "stream" else 0.0
+        return MEMORY_KB_S * step_s if self.workload == "stream" else 0.0
 
 
 class Judge:

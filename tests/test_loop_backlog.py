@@ -5,12 +5,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mlproxy.recover import recover
+from mlproxy.restore import Outcome
+from mlproxy_writeback import WritebackAdapter
 from tests.backlog_machine import (
     LIMIT,
     SPEED_KB_S,
     STRICT,
     THRESHOLD_KB,
     WHOLE,
+    WRITEBACK,
     BacklogWorld,
 )
 from tests.faults import put
@@ -87,12 +91,12 @@ def test_a_companion_that_somebody_else_changed_is_theirs(tmp_path: Path) -> Non
 
 
 def test_a_guard_that_fails_takes_the_limit_back_and_remembers(tmp_path: Path) -> None:
-    world = streaming(tmp_path)
-    world.machine.accepts = 0.01  # of memory's speed: half of what the device could write
-    world.run(30.0)
+    world = BacklogWorld(tmp_path)
+    world.machine.workload, world.machine.starves = "stream", True
+    world.run(LONG_S)
     trials = world.records("trial")
     assert [each["event"] for each in trials] == ["guard"]
-    assert "bytes accepted" in trials[0]["objection"]
+    assert "bytes accepted: 0.5" in trials[0]["objection"]
     assert (world.machine.value(), world.machine.strict) == (WHOLE, 0)
 
 
@@ -109,9 +113,11 @@ def test_what_a_crash_leaves_is_restored_by_the_next_start(tmp_path: Path) -> No
     world.machine.workload = "stream"
     world.run(30.0)  # in the middle of the way down
     assert world.machine.strict == 1
-    world.journal.shut()
-    world.start()
-    world.machine.workload = "idle"
-    record = world.journal.open_records()[0]
-    assert record.baselines == {"max_ratio_fine": WHOLE, "strict_limit": 0}
-    assert {name for name, knob in record.knobs.items() if knob.open} == set(record.baselines)
+    world.actuator.release(WRITEBACK)  # its locks go with the process, its values stay
+    adapters = {"writeback": WritebackAdapter()}
+    restored = recover(world.machine.root, world.journal, world.kernel, adapters)
+    assert [(line.knob, line.outcome) for line in restored] == [
+        ("max_ratio_fine", Outcome.RESTORED),
+        ("strict_limit", Outcome.RESTORED),
+    ]
+    assert (world.machine.value(), world.machine.strict) == (WHOLE, 0)

@@ -71,6 +71,7 @@ def test_the_wheel_holds_packages_only(built: Path) -> None:
         "mlproxy",
         "mlproxy_iosched",
         "mlproxy_readahead",
+        "mlproxy_writeback",
     }
 
 

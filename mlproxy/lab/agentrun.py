@@ -238,11 +238,14 @@ def policy(
     slot: str = "",
     objective: Path | None = None,
     model: str = "builtin",
+    max_drain: str = "",
 ) -> str:
     """A policy document for a bed's disk: the adapter's own ranges and rules, this start."""
     from mlproxy.registry import load_registry
 
     named = {"start": start, "trust": trust, "model": model}
+    if max_drain:
+        named["max_drain"] = max_drain
     if slot:
         named["trial"] = f"{{slot: {slot}}}"
     if objective is not None:

@@ -183,7 +183,7 @@ def backlog_metrics(
     written_mb = sum(window.delta("disk.write_sectors") or 0.0 for window in windows) * 512e-6
     return {
         METRIC: 1.0 / max(backlog_mb / bandwidth_mb_s, LEAST_DRAIN_S),
-        "accepted": _accepted_mb_s(result, workload, bandwidth_mb_s) * 1e6,
+        "accepted": accepted_mb_s(result, workload, bandwidth_mb_s) * 1e6,
         "written": max(written_mb / length_s, LEAST_MB_S) * 1e6,
     }
 
@@ -204,7 +204,7 @@ def _backlog_mb(sample: Sample) -> float:
     return float(kb) * 1.024e-3
 
 
-def _accepted_mb_s(
+def accepted_mb_s(
     result: fio.WorkloadResult, workload: Workload, bandwidth_mb_s: float
 ) -> float:
     """Geometric mean of what the streams get together and each other job gets.
