@@ -27,6 +27,10 @@ FULL = 0.7
 """From this share of the limit on writers are held back (they run free to 3/4 of it), and
 what they would write without it does not show."""
 
+PENALTY = 8.0
+"""A backlog may be a hundred times smaller: twice the usual weight, so that no such gain makes
+up for a writer that gets half accepted."""
+
 MAX_RATIO_FINE = Knob(
     name="max_ratio_fine",
     path="max_ratio_fine",
@@ -72,8 +76,22 @@ class WritebackAdapter(Adapter):
         unit="1/s",
         what="one over the time that the backlog takes to be written: sync, umount, shutdown",
         guards=(
-            Guard("accepted", 0.98, "bytes accepted", "bdi.dirtied_kb", cap="bdi.written_kb"),
-            Guard("written", 0.95, "bytes written", "disk.write_sectors", ceiling=1.5),
+            Guard(
+                metric="accepted",
+                floor=0.98,
+                what="bytes accepted",
+                counter="bdi.dirtied_kb",
+                cap="bdi.written_kb",
+                penalty=PENALTY,
+            ),
+            Guard(
+                metric="written",
+                floor=0.95,
+                what="bytes written",
+                counter="disk.write_sectors",
+                ceiling=1.5,
+                penalty=PENALTY,
+            ),
         ),
         refused=("device", "psi"),
     )

@@ -120,7 +120,7 @@ def _sweep_place(
 def declare_rows(
     adapter: Adapter, place: Place, chosen: Sequence[Writers], repeats: int
 ) -> Iterator[Row]:
-    """Every workload at every limit, workloads side by side within a repeat."""
+    """Every workload without a limit, with which the others are compared, then at every one."""
     limits = (0, *SHIFTS[place.small])
     for repeat in range(repeats):
         for each in chosen:

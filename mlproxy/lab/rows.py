@@ -34,9 +34,10 @@ def read_rows(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
 
 
 def records_of(adapter: Adapter, rows: Iterable[Mapping[str, Any]]) -> list[Record]:
-    """One record per row that has at least one window with I/O in it."""
-    found = (_record(adapter, row) for row in rows)
-    return [record for record in found if record.windows]
+    """One record per row that has a window with I/O in it, or metrics of its own: what a
+    setting does counts also where its windows say nothing."""
+    found = ((_record(adapter, row), row.get("metrics")) for row in rows)
+    return [record for record, metrics in found if record.windows or metrics]
 
 
 def metrics_of(jobs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -75,7 +76,7 @@ def _record(adapter: Adapter, row: Mapping[str, Any]) -> Record:
         group=f"{row['profile']}/{row['workload']}",
         setting=setting,
         windows=tuple(window for window in windows if window),
-        metrics=metrics_of(row["result"]) | row.get("metrics", {}),
+        metrics=row.get("metrics") or metrics_of(row["result"]),
     )
 
 
