@@ -68,8 +68,10 @@ class BacklogMachine(Machine):
         limit = THRESHOLD_KB * (self.value() / WHOLE if self.strict else 1.0)
         speed = SPEED_KB_S / 2 if self.strict and self.starves else SPEED_KB_S
         written = min(self.backlog_kb, speed * step_s)
-        room = max(limit - (self.backlog_kb - written), 0.0)
-        dirtied = min(self._wants(step_s, written), room)
+        dirtied = min(self._wants(step_s, written), self._accepts(limit, step_s) + written)
+        if self.strict and self.backlog_kb >= limit:
+            dirtied = 0.0
+        dirtied = max(dirtied, 0.0)
         stream = self.workload == "stream"
         self.stalled_s = self.stalled_s + step_s if stream and not dirtied else 0.0
         self.longest_stall_s = max(self.longest_stall_s, self.stalled_s)
@@ -89,10 +91,20 @@ class BacklogMachine(Machine):
             "bdi.reclaimable_kb": self.backlog_kb,
             "bdi.writeback_kb": 0.0,
             "bdi.host_thresh_kb": THRESHOLD_KB,
+            "bdi.thresh_kb": THRESHOLD_KB,
             "bdi.bandwidth_kb_s": SPEED_KB_S,
             "vm.nr_active_file": 0.0,
             "vm.nr_inactive_file": 0.0,
         }
+
+    def _accepts(self, limit: float, step_s: float) -> float:
+        """Net growth that the kernel allows: free to 3/4 of the limit, then less and less of the
+        device's speed (mm/page-writeback.c, pos_ratio_polynom)."""
+        free = 0.75 * limit
+        if self.backlog_kb < free:
+            return free - self.backlog_kb
+        share = 1.0 + ((free - self.backlog_kb) / (limit - free)) ** 3
+        return (max(share, 0.0) - 1.0) * SPEED_KB_S * step_s
 
     def _wants(self, step_s: float, written: float) -> float:
         if self.workload == "overwrite":

@@ -16,9 +16,10 @@ from mlproxy_writeback.features import WHOLE, WritebackFeatures, writeback_featu
 MIN_DIRTIED_KB_S = 1024.0
 """Who writes less than that will not fill any memory."""
 
-STEP_S = 0.5
-"""Each step to a lower limit lies so much of the device's writing below the backlog: steps are
-a second apart, so writers get on at half the device's speed and pause no longer than that."""
+ROOM = 1.055
+"""A limit on its way down lies so much above the backlog. Writers of a strict bdi stand still
+from the limit on and run free to 3/4 of it; here, in between, they get on at half the device's
+speed (pos_ratio_polynom, mm/page-writeback.c), and the backlog drains with the other half."""
 
 SHRINK = 0.75
 """Step to a lower limit where the backlog is not known."""
@@ -137,15 +138,19 @@ class WritebackAdapter(Adapter):
         return aims["max_drain_s"] / 2 < limit_s <= aims["max_drain_s"]
 
     def approach(self, knob: Knob, sample: Sample, current: Value, goal: Value) -> Value:
-        """Down as the backlog drains: at once, writers would wait for minutes."""
-        if knob.name != MAX_RATIO_FINE.name or int(goal) >= int(current):
-            return goal
+        """Down as the backlog drains: at once, writers would wait for minutes. Strict no sooner
+        than the backlog is below the bdi's share of the host's threshold, which counts then."""
         seen = standing(sample.values)
+        if knob.name == STRICT_LIMIT.name:
+            share = sample.values.get("bdi.thresh_kb")
+            full = seen is not None and share is not None and seen[0] >= share
+            return current if full else goal
+        if int(goal) >= int(current):
+            return goal
         if seen is None:
             return max(int(goal), int(int(current) * SHRINK))
-        backlog, threshold, bandwidth_s = seen
-        step = int((backlog - STEP_S * bandwidth_s) / threshold * WHOLE)
-        return max(int(goal), min(step, int(current)))
+        backlog, threshold, _ = seen
+        return max(int(goal), min(int(backlog * ROOM / threshold * WHOLE), int(current)))
 
     def is_blind(self, features: FeatureSchema, knob: Knob, value: Value) -> bool:
         """A limit that is reached hides the demand, unless new pages tell who appends."""

@@ -112,13 +112,15 @@ def test_nothing_suits_where_the_devices_speed_is_not_known() -> None:
     assert not ADAPTER.suits(seen, MAX_RATIO_FINE, 15_625, {"max_drain_s": 5.0})
 
 
-def test_a_limit_comes_down_below_the_backlog_and_no_further() -> None:
+def test_a_limit_comes_down_with_the_backlog_just_above_it() -> None:
     sample = window().after
     first = ADAPTER.approach(MAX_RATIO_FINE, sample, WHOLE, 15_625)
     assert isinstance(first, int)
-    assert first * THRESHOLD_KB / WHOLE == pytest.approx(3_000_000 - 51_200, abs=5)
+    assert first * THRESHOLD_KB / WHOLE == pytest.approx(3_000_000 * 1.055, abs=5)
     assert ADAPTER.approach(MAX_RATIO_FINE, sample, 15_625, WHOLE) == WHOLE
     assert ADAPTER.approach(STRICT_LIMIT, sample, 0, 1) == 1
+    share = window(bdi__thresh_kb=(2_000_000.0, 2_000_000.0)).after
+    assert ADAPTER.approach(STRICT_LIMIT, share, 0, 1) == 0, "others write too: it would stand"
     empty = window(bdi__reclaimable_kb=(0.0, 0.0)).after
     assert ADAPTER.approach(MAX_RATIO_FINE, empty, WHOLE, 15_625) == 15_625
     unknown = window("bdi.").after
