@@ -4,6 +4,8 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 PROFILES ?= ssd-dilated ssd-5ms
+# An adapter that another device shows more of.
+PROFILES_writeback ?= stick
 ADAPTERS := readahead iosched
 # What `make test` hands to pytest, e.g. PYTEST="-k gate".
 PYTEST  ?=
@@ -74,7 +76,7 @@ train: $(ADAPTERS:%=train-%)  ## make the shipped models again from the rows in 
 
 training/%.jsonl.gz.new: $(VENV)/.ready
 	@mkdir -p data training
-	@$(BIN)/mlproxy record $* $(PROFILES:%=--profile %) -o data/$*.jsonl
+	@$(BIN)/mlproxy record $* $(foreach p,$(or $(PROFILES_$*),$(PROFILES)),--profile $p) -o data/$*.jsonl
 	@gzip -9nc data/$*.jsonl >$@
 	@rm data/$*.jsonl
 

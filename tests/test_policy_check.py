@@ -133,7 +133,7 @@ def test_real_devices_decide_where_they_are_known(
 
 
 def test_keys_that_an_adapter_would_not_heed_are_refused() -> None:
-    adapters: dict[str, Adapter] = {"readahead": ReadaheadAdapter(), "writeback": WritebackAdapter()}
+    adapters: dict[str, Adapter] = {a.name: a for a in (ReadaheadAdapter(), WritebackAdapter())}
 
     def said(adapter: str, knob: str, tail: str) -> list[str]:
         text = f"apiVersion: mlproxy/v1\nadapter: {adapter}\nknobs: {{{knob}: {{}}}}\n{tail}\n"

@@ -128,7 +128,7 @@ def judge_burst(report: Report, name: str, pairs: list[tuple[float, float]]) -> 
     """Bytes accepted by one that needs no limit."""
     accepted = _ratio([(agent, default) for default, agent in pairs])
     report.judge(
-        f"{name}: accepted >= {ACCEPTED_FLOOR:.0%} of the default (speeds up to {FAST_MB_S:g} MB/s)",
+        f"{name}: accepted >= {ACCEPTED_FLOOR:.0%} of the default (up to {FAST_MB_S:g} MB/s)",
         shown(accepted),
         accepted.estimate >= ACCEPTED_FLOOR,
     )
