@@ -21,6 +21,9 @@ ROOM = 1.055
 from the limit on and run free to 3/4 of it; here, in between, they get on at half the device's
 speed (pos_ratio_polynom, mm/page-writeback.c), and the backlog drains with the other half."""
 
+BITS = 6
+"""Significant bits of such a limit: each new value costs an fsync of the journal."""
+
 SHRINK = 0.75
 """Step to a lower limit where the backlog is not known."""
 
@@ -150,7 +153,8 @@ class WritebackAdapter(Adapter):
         if seen is None:
             return max(int(goal), int(int(current) * SHRINK))
         backlog, threshold, _ = seen
-        return max(int(goal), min(int(backlog * ROOM / threshold * WHOLE), int(current)))
+        step = _coarse(int(backlog * ROOM / threshold * WHOLE))
+        return max(int(goal), min(step, int(current)))
 
     def is_blind(self, features: FeatureSchema, knob: Knob, value: Value) -> bool:
         """A limit that is reached hides the demand, unless new pages tell who appends."""
@@ -168,6 +172,12 @@ class WritebackAdapter(Adapter):
             {"max_ratio_fine": value, "strict_limit": 1} for value in MAX_RATIO_FINE.grid
         ]
         return [*limited, {"max_ratio_fine": WHOLE, "strict_limit": 0}]
+
+
+def _coarse(value: int) -> int:
+    """The next value above that has BITS significant bits."""
+    shift = max(value.bit_length() - BITS, 0)
+    return -(-value >> shift) << shift
 
 
 def _host_dirtied_kb(window: Window) -> float | None:
