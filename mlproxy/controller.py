@@ -207,11 +207,10 @@ class Controller(Tenure):
 
     def _guard(self, vigil: Vigil, sight: Sight) -> Judged | None:
         """What the guards of a value without slots say of a window."""
-        known = sight.features is not None and not sight.shifted
-        window = self.watch.window if known else None
+        window = self.watch.window if sight.features is not None else None
         ruling = self.ruling
         away = self.look is not None or not same(ruling.treated if ruling else {}, self.setting)
-        objection = vigil.take(window, ruling is not None, away)
+        objection = vigil.take(window, ruling is not None, away, sight.shifted)
         return ruling.fail(objection) if ruling is not None and objection else None
 
     def _goal(self, now_ns: int, paused: bool) -> tuple[dict[str, Value], str]:

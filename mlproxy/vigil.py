@@ -27,17 +27,18 @@ class Vigil:
         self._before: deque[Window] = deque(maxlen=DEPTH)
         self._under: deque[Window] = deque(maxlen=DEPTH)
 
-    def take(self, window: Window | None, ruled: bool, away: bool) -> str:
+    def take(self, window: Window | None, ruled: bool, away: bool, shifted: bool = False) -> str:
         """Take a window in; why the value must not rule any longer, "" where nothing says so.
 
         Args:
-            window: None when it says nothing, or begins another phase.
+            window: None when it says nothing.
             ruled: a value rules instead of the baseline.
             away: though it rules, something else is in force: a step on the way, a look.
+            shifted: another phase begins with this window.
         """
-        if window is None:
+        if window is None or shifted:
             self._before.clear()
-        if window is None or not ruled or away:
+        if window is None or shifted or not ruled or away:
             self._under.clear()
         if window is None or away:
             return ""

@@ -28,12 +28,12 @@ WRITEBACK = Proxy(
     {"max_ratio_fine": LIMIT, "strict_limit": STRICT},
 )
 WHOLE = 1_000_000
-THRESHOLD_KB, SPEED_KB_S, MEMORY_KB_S = 4_000_000.0, 20_000.0, 1_000_000.0
+THRESHOLD_KB, SPEED_KB_S, MEMORY_KB_S = 1_000_000.0, 20_000.0, 1_000_000.0
 STEP_S = 0.05
 
 
 class BacklogMachine(Machine):
-    """One 20 MB/s disk below 4 GB of dirty threshold.
+    """One 20 MB/s disk below 1 GB of dirty threshold.
 
     Workloads: stream (as fast as it may), overwrite (300 MB again and again), idle.
     `starves`: under a strict limit the device writes at half its speed.
@@ -68,7 +68,7 @@ class BacklogMachine(Machine):
         limit = THRESHOLD_KB * (self.value() / WHOLE if self.strict else 1.0)
         speed = SPEED_KB_S / 2 if self.strict and self.starves else SPEED_KB_S
         written = min(self.backlog_kb, speed * step_s)
-        dirtied = min(self._wants(step_s, written), self._accepts(limit, step_s) + written)
+        dirtied = min(self._wants(step_s, written), self._accepts(limit, speed * step_s) + written)
         if self.strict and self.backlog_kb >= limit:
             dirtied = 0.0
         dirtied = max(dirtied, 0.0)
@@ -97,14 +97,14 @@ class BacklogMachine(Machine):
             "vm.nr_inactive_file": 0.0,
         }
 
-    def _accepts(self, limit: float, step_s: float) -> float:
+    def _accepts(self, limit: float, writes: float) -> float:
         """Net growth that the kernel allows: free to 3/4 of the limit, then less and less of the
         device's speed (mm/page-writeback.c, pos_ratio_polynom)."""
         free = 0.75 * limit
         if self.backlog_kb < free:
             return free - self.backlog_kb
         share = 1.0 + ((free - self.backlog_kb) / (limit - free)) ** 3
-        return (max(share, 0.0) - 1.0) * SPEED_KB_S * step_s
+        return (max(share, 0.0) - 1.0) * writes
 
     def _wants(self, step_s: float, written: float) -> float:
         if self.workload == "overwrite":

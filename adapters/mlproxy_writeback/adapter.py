@@ -10,7 +10,7 @@ from mlproxy.knob import Effect, Knob, Setting, Unit, Value
 from mlproxy.objective import Guard, Objective
 from mlproxy.proxy import Proxy
 from mlproxy.snapshot import Sample, Window
-from mlproxy_writeback.backlog import backlog_of, standing
+from mlproxy_writeback.backlog import PAGE_KB, backlog_of, standing
 from mlproxy_writeback.features import WHOLE, WritebackFeatures, writeback_features
 
 MIN_DIRTIED_KB_S = 1024.0
@@ -105,10 +105,7 @@ class WritebackAdapter(Adapter):
 
     def idle(self, window: Window) -> str | None:
         """Nobody writes, whatever is still being written back."""
-        try:
-            dirtied_kb = backlog_of(window).dirtied
-        except Missing:
-            dirtied_kb = _host_dirtied_kb(window)
+        dirtied_kb = _dirtied_kb(window)
         if dirtied_kb is None or dirtied_kb >= MIN_DIRTIED_KB_S * window.elapsed_s:
             return None
         return f"idle: {dirtied_kb / 1024:.1f} MiB were dirtied in {window.elapsed_s:.1f} s"
@@ -180,7 +177,10 @@ def _coarse(value: int) -> int:
     return -(-value >> shift) << shift
 
 
-def _host_dirtied_kb(window: Window) -> float | None:
-    """What was dirtied on the whole host: at least as much as on this device."""
-    pages = window.delta("vm.nr_dirtied")
-    return None if pages is None else pages * 4
+def _dirtied_kb(window: Window) -> float | None:
+    """What was dirtied, on the whole host where nobody can tell where."""
+    try:
+        return backlog_of(window).dirtied
+    except Missing:
+        pages = window.delta("vm.nr_dirtied")
+        return None if pages is None else pages * PAGE_KB

@@ -72,7 +72,8 @@ def _hosts(window: Window) -> Backlog:
     if dirtied is None or written is None or before is None or now is None or not threshold:
         raise Missing("no nr_dirtied, nr_written, nr_dirty or nr_dirty_threshold in /proc/vmstat")
     pages = (dirtied, written, before, now, threshold)
-    return Backlog(*(PAGE_KB * each for each in pages), bandwidth_s=_speed(window))
+    dirtied, written, before, now, threshold = (PAGE_KB * each for each in pages)
+    return Backlog(dirtied, written, before, now, threshold, _speed(window))
 
 
 def _pages(values: Mapping[str, float]) -> float | None:

@@ -204,9 +204,7 @@ def _backlog_mb(sample: Sample) -> float:
     return float(kb) * 1.024e-3
 
 
-def accepted_mb_s(
-    result: fio.WorkloadResult, workload: Workload, bandwidth_mb_s: float
-) -> float:
+def accepted_mb_s(result: fio.WorkloadResult, workload: Workload, bandwidth_mb_s: float) -> float:
     """Geometric mean of what the streams get together and each other job gets.
 
     What a stream gets accepted beyond the device's speed is borrowed. What a burst gets while
