@@ -133,7 +133,8 @@ def test_without_its_companion_a_knob_is_not_offered(tmp_path: Path) -> None:
     proxy = replace(WRITEBACK, knobs={"max_ratio_fine": LIMIT})
     transport = cast(Transport, MachineTransport(machine, [proxy]))
     registry = Registry({"writeback": WritebackAdapter()}, {})
-    (seat,) = build_seats([make_policy("writeback")], registry, transport)
+    policy = make_policy("writeback", match={"devices": ["*"]})
+    (seat,) = build_seats([policy], registry, transport, [proxy.id])
     assert seat.knobs == ()
     assert "none of the policy's knobs is here" in seat.lacks
 

@@ -1,8 +1,9 @@
 """Measuring what a limit on dirty data does: time to drain, bytes accepted, bytes written.
 
-The host's own thresholds are far larger than a short run fills on a slow device, and data
-expires after half a minute. So rows are recorded at two thresholds, the host's and one of a few
-seconds, and data expires sooner; every value of the host's is put back.
+The host's own threshold is larger than a short run fills, and data expires after half a minute.
+So rows are recorded on a device and on one four times slower under thresholds that are a few
+seconds and a few minutes of their writing, and data expires sooner; every value of the host's is
+put back.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ RAMP_S = 0.5
 TAIL_S = 4.0
 """The end of a run, by which a stream has filled what it may."""
 
-SMALL_S = 20.0
-"""The small threshold, in seconds of the device's writing."""
+THRESHOLDS_S: Mapping[int, float] = {1: 20.0, 4: 240.0}
+"""Dirty thresholds in seconds of the device's writing, of one so many times slower."""
 
 LEAST_DRAIN_S = 0.2
 """Nobody notices a backlog that is written sooner."""
@@ -43,11 +44,12 @@ FAST_MB_S = 200.0
 
 LEAST_MB_S = 0.01
 
-SHIFTS: Mapping[bool, tuple[int, ...]] = {False: (2, 4, 6, 8), True: (1, 2, 4, 6)}
-"""Limits to record at, halvings of the threshold; of the small threshold other ones."""
+SHIFTS: Mapping[int, tuple[int, ...]] = {1: (1, 2, 4, 6), 4: (3, 6, 8)}
+"""Limits to record at, halvings of the threshold, by how many times slower the device is."""
 
 VM = "proc/sys/vm"
-SOON = {f"{VM}/dirty_expire_centisecs": 200, f"{VM}/dirty_writeback_centisecs": 50}
+SOON = {f"{VM}/dirty_expire_centisecs": 500, f"{VM}/dirty_writeback_centisecs": 50}
+"""Late enough for an overwriter to get on at memory's speed before, soon enough to see it after."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class Place:
     """A device under one dirty threshold; `vm` are the host's values while it is measured."""
 
     profile: Profile
+    slower: int
     threshold_s: float
-    small: bool
     vm: Mapping[str, int]
 
     @property
@@ -65,23 +67,24 @@ class Place:
         return f"{self.profile.name}-{self.threshold_s:.0f}s"
 
 
-def places(profile: Profile, threshold_mb: float) -> tuple[Place, Place]:
-    """The host's own threshold, and a small one. Raises: LabError for an endless bandwidth."""
-    speed = profile.bandwidth_mb_s
-    if not math.isfinite(speed):
+def places(profile: Profile) -> list[Place]:
+    """What is recorded of a device. Raises: LabError for an endless bandwidth."""
+    if not math.isfinite(profile.bandwidth_mb_s):
         raise LabError(f"profile {profile.name!r} has no bandwidth that a backlog could exceed")
-    small = round(speed * SMALL_S) * 10**6
-    limits = {f"{VM}/dirty_bytes": small, f"{VM}/dirty_background_bytes": small // 2}
-    return (
-        Place(profile, threshold_mb / speed, False, SOON),
-        Place(profile, SMALL_S, True, {**SOON, **limits}),
-    )
+    return [_place(profile, slower, seconds) for slower, seconds in THRESHOLDS_S.items()]
 
 
-def threshold_mb(vmstat: Path = Path("/proc/vmstat")) -> float:
-    """The host's dirty threshold in MB."""
-    rows = dict(line.split() for line in vmstat.read_text().splitlines())
-    return int(rows["nr_dirty_threshold"]) * 4.096e-3
+def thresholds(limit_mb: float) -> dict[str, int]:
+    """The host's dirty thresholds, to be set like knobs."""
+    limit = round(limit_mb) * 10**6
+    return {f"{VM}/dirty_bytes": limit, f"{VM}/dirty_background_bytes": limit // 2}
+
+
+def _place(profile: Profile, slower: int, threshold_s: float) -> Place:
+    speed = profile.bandwidth_mb_s / slower
+    limits = thresholds(speed * threshold_s)
+    slow = replace(profile, bandwidth_mb_s=speed)
+    return Place(slow, slower, threshold_s, {**SOON, **limits})
 
 
 def sweep_backlog(
@@ -90,9 +93,9 @@ def sweep_backlog(
     """Record rows of writers at limits; as sweep.sweep."""
     done = 0
     for profile in profiles:
-        for place in places(profile, threshold_mb()):
-            with TestBed(profile, size_mb=SIZE_MB, memory_mb=MEMORY_MB) as bed:
-                bed.set_profile(replace(profile, name=place.label))
+        for place in places(profile):
+            with TestBed(place.profile, size_mb=SIZE_MB, memory_mb=MEMORY_MB) as bed:
+                bed.set_profile(replace(place.profile, name=place.label))
                 observer = Observer(bed, adapter)
                 try:
                     done += _sweep_place(adapter, place, bed, observer, path, repeats, quick)
@@ -121,7 +124,7 @@ def declare_rows(
     adapter: Adapter, place: Place, chosen: Sequence[Writers], repeats: int
 ) -> Iterator[Row]:
     """Every workload without a limit, with which the others are compared, then at every one."""
-    limits = (0, *SHIFTS[place.small])
+    limits = (0, *SHIFTS[place.slower])
     for repeat in range(repeats):
         for each in chosen:
             for shift in limits:
@@ -183,7 +186,7 @@ def backlog_metrics(
     written_mb = sum(window.delta("disk.write_sectors") or 0.0 for window in windows) * 512e-6
     return {
         METRIC: 1.0 / max(backlog_mb / bandwidth_mb_s, LEAST_DRAIN_S),
-        "accepted": accepted_mb_s(result, workload, bandwidth_mb_s) * 1e6,
+        "accepted": accepted_mb_s(result, workload, written_mb / length_s) * 1e6,
         "written": max(written_mb / length_s, LEAST_MB_S) * 1e6,
     }
 
@@ -204,17 +207,17 @@ def _backlog_mb(sample: Sample) -> float:
     return float(kb) * 1.024e-3
 
 
-def accepted_mb_s(result: fio.WorkloadResult, workload: Workload, bandwidth_mb_s: float) -> float:
+def accepted_mb_s(result: fio.WorkloadResult, workload: Workload, written_mb_s: float) -> float:
     """Geometric mean of what the streams get together and each other job gets.
 
-    What a stream gets accepted beyond the device's speed is borrowed. What a burst gets while
-    it lasts, or an overwriter, is theirs, up to FAST_MB_S.
+    What a stream gets accepted in the long run is what is written, and a short run is no
+    measure of it: before, it borrows from memory, or pays back. What a burst gets while it
+    lasts, or an overwriter, is theirs, up to FAST_MB_S.
     """
     done = list(zip(workload.jobs, result.of("writer"), strict=True))
-    streams = [each.bytes_s / 1e6 for job, each in done if is_stream(job)]
     speeds = [min(_speed_mb_s(*pair), FAST_MB_S) for pair in done if not is_stream(pair[0])]
-    if streams:
-        speeds.append(min(sum(streams), bandwidth_mb_s))
+    if any(map(is_stream, workload.jobs)):
+        speeds.append(written_mb_s)
     return math.exp(sum(math.log(max(speed, LEAST_MB_S)) for speed in speeds) / len(speeds))
 
 

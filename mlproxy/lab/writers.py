@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 from mlproxy.lab.workload import Job, Workload
 
-FRESH = (("allow_file_create", "1"), ("overwrite", "0"), ("fallocate", "none"))
+FRESH = (
+    ("allow_file_create", "1"),
+    ("overwrite", "0"),
+    ("fallocate", "none"),
+    ("invalidate", "0"),  # else fio starts writeback each time that it comes round
+)
 LARGE_MB = 8000
 """More than any of them writes before it is over."""
 
@@ -61,22 +66,23 @@ LOG = Job("writer", "randwrite", "psync", "4k", size_mb=64, fsync=1, extra=FRESH
 def writers(bandwidth_mb_s: float, threshold_s: float) -> tuple[Writers, ...]:
     """The list for a device and for the time that it takes to write the host's threshold."""
     mb, full = bandwidth_mb_s, bandwidth_mb_s * threshold_s
+    fills = 8.0 if full < 600 else 13.0
 
     def one(name: str, family: str, *jobs: Job, seconds: float = 8.0) -> Writers:
         return Writers(Workload(name, family, jobs), seconds)
 
     found = [
-        one("stream", "stream", stream()),
-        one("stream-x2", "stream", stream(), stream("128k")),
-        one("stream-random", "stream", stream("64k", "randwrite")),
+        one("stream", "stream", stream(), seconds=fills),
+        one("stream-x2", "stream", stream(), stream("128k"), seconds=fills),
+        one("stream-random", "stream", stream("64k", "randwrite"), seconds=fills),
         one("stream-half", "stream", stream("128k", rate_mb_s=mb / 2)),
         one("stream-fsync", "stream", stream(fsync=16)),
-        one("stream-beside-log", "mixed", stream(), LOG),
-        one("log", "log", LOG),
+        one("stream-beside-log", "mixed", stream(), LOG, seconds=fills),
+        one("log", "log", LOG, seconds=5.0),
         one("burst-2s", "burst", burst(2 * mb, 2.5)),
         one("burst-8s", "burst", burst(8 * mb, 10.0)),
-        *(one(f"overwrite-{s}s", "overwrite", overwrite(s * mb)) for s in (3, 8)),
-        one("overwrite-random", "overwrite", overwrite(6 * mb, "16k", "randwrite")),
+        *(one(f"overwrite-{s}s", "overwrite", overwrite(s * mb), seconds=10.0) for s in (3, 8)),
+        one("overwrite-random", "overwrite", overwrite(6 * mb, "16k", "randwrite"), seconds=10.0),
     ]
     if threshold_s <= 30:  # a writer that is only a little too fast fills no larger one in time
         found += [

@@ -19,10 +19,9 @@ from mlproxy.lab.backlog import (
     FAST_MB_S,
     MEMORY_MB,
     SIZE_MB,
-    VM,
     accepted_mb_s,
     forget_files,
-    threshold_mb,
+    thresholds,
 )
 from mlproxy.lab.bench.arms import Arms
 from mlproxy.lab.bench.report import Report
@@ -83,24 +82,20 @@ def run(report: Report, setup: Setup) -> None:
     size = QUICK if setup.quick else FULL
     setup = replace(setup, options={**setup.options, "max_drain": f"{MAX_DRAIN_S:g}s"})
     with TestBed(PROFILE, size_mb=SIZE_MB, memory_mb=MEMORY_MB) as bed:
-        place = arm("threshold", _thresholds(size))
+        place = arm("threshold", thresholds(size.threshold_s * PROFILE.bandwidth_mb_s))
         host = KnobState([place], bed.disk, bed.devno)
         try:
             host.apply(place)
-            seconds = threshold_mb() / PROFILE.bandwidth_mb_s
+            seconds = size.threshold_s
             report.say(f"The host's dirty threshold is {seconds:.0f} s of the device's writing.")
             judge_stream(report, list(_streams(report, setup, size, bed)))
-            known = {each.workload.name: each.workload for each in writers(20.0, seconds)}
+            listed = writers(PROFILE.bandwidth_mb_s, seconds)
+            known = {each.workload.name: each.workload for each in listed}
             for name in size.bursts:
                 pairs = list(_bursts(report, setup, size, bed, known[name]))
                 judge_burst(report, name, pairs)
         finally:
             host.restore()
-
-
-def _thresholds(size: Size) -> dict[str, int]:
-    limit = round(size.threshold_s * PROFILE.bandwidth_mb_s) * 10**6
-    return {f"{VM}/dirty_bytes": limit, f"{VM}/dirty_background_bytes": limit // 2}
 
 
 def judge_stream(report: Report, pairs: list[tuple[Streamed, Streamed]]) -> None:
