@@ -149,7 +149,7 @@ class WritebackAdapter(Adapter):
             return goal
         if seen is None:
             return max(int(goal), int(int(current) * SHRINK))
-        backlog, threshold, _ = seen
+        backlog, threshold = seen
         step = _coarse(int(backlog * ROOM / threshold * WHOLE))
         return max(int(goal), min(step, int(current)))
 

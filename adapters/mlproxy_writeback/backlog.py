@@ -36,15 +36,14 @@ def backlog_of(window: Window) -> Backlog:
     return _own(window) or _hosts(window)
 
 
-def standing(values: Mapping[str, float]) -> tuple[float, float, float] | None:
-    """(backlog, threshold, bandwidth per second) in KiB at one moment, from the bdi's own
-    counters; None where they cannot be read."""
-    names = ("bdi.writeback_kb", "bdi.reclaimable_kb", "bdi.host_thresh_kb", "bdi.bandwidth_kb_s")
-    found = [values.get(name) for name in names]
-    writeback, reclaimable, threshold, bandwidth = found
-    if writeback is None or reclaimable is None or not threshold or not bandwidth:
+def standing(values: Mapping[str, float]) -> tuple[float, float] | None:
+    """(backlog, threshold) in KiB at one moment, from the bdi's own counters; None where they
+    cannot be read."""
+    names = ("bdi.writeback_kb", "bdi.reclaimable_kb", "bdi.host_thresh_kb")
+    writeback, reclaimable, threshold = (values.get(name) for name in names)
+    if writeback is None or reclaimable is None or not threshold:
         return None
-    return writeback + reclaimable, threshold, bandwidth
+    return writeback + reclaimable, threshold
 
 
 def _own(window: Window) -> Backlog | None:
@@ -52,7 +51,8 @@ def _own(window: Window) -> Backlog | None:
     dirtied, written = window.delta("bdi.dirtied_kb"), window.delta("bdi.written_kb")
     if before is None or after is None or dirtied is None or written is None:
         return None
-    bandwidth_s = _speed(window) or after[2]
+    # The kernel's estimate is 0 while all that is dirty is being written.
+    bandwidth_s = _speed(window) or window.gauge("bdi.bandwidth_kb_s") or None
     return Backlog(dirtied, written, before[0], after[0], after[1], bandwidth_s)
 
 

@@ -156,3 +156,11 @@ def test_what_it_ships_fits_together() -> None:
     assert policy.max_drain_s == 5.0
     assert check_policies([policy], {"writeback": ADAPTER}) == []
     assert "writeback" in load_registry().adapters
+
+
+def test_an_estimate_of_zero_is_none() -> None:
+    """All that is dirty is under way just then (mm/backing-dev.c, tot_write_bandwidth)."""
+    nothing = {"bdi__bandwidth_kb_s": (0.0, 0.0)}
+    assert features(window(**nothing)).threshold_s == pytest.approx(THRESHOLD_KB / 20_480)
+    slow = features(window(**nothing, disk__io_ticks_ms=(0.0, 100.0)))
+    assert (slow.threshold_s, slow.drain_s) == (None, None)
