@@ -6,7 +6,7 @@ BIN     := $(VENV)/bin
 PROFILES ?= ssd-dilated ssd-5ms
 # An adapter that another device shows more of.
 PROFILES_writeback ?= stick
-ADAPTERS := readahead iosched
+ADAPTERS := readahead iosched writeback
 # What `make test` hands to pytest, e.g. PYTEST="-k gate".
 PYTEST  ?=
 # Which benchmarks, e.g. BENCHES="grid noharm"; each must succeed, and all are tried.
