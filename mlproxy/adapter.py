@@ -107,6 +107,11 @@ class Adapter(ABC):
         """True when at `value` these features do not tell workloads apart."""
         return knob.is_blind(value)
 
+    def teaches(self, features: FeatureSchema, setting: Setting) -> bool:
+        """False for a recorded window that no model is to learn from, since it is never asked
+        about one."""
+        return True
+
     def effective(self, files: ObjectFiles, knob: str) -> Value | None:
         """The value really in force where sysfs is known to lie; None: sysfs is believed."""
         return None

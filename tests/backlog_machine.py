@@ -35,7 +35,7 @@ STEP_S = 0.05
 class BacklogMachine(Machine):
     """One 20 MB/s disk below 1 GB of dirty threshold.
 
-    Workloads: stream (as fast as it may), overwrite (300 MB again and again), idle.
+    Workloads: stream (as fast as it may), overwrite (so much again and again), idle.
     `starves`: under a strict limit the device writes at half its speed.
     """
 
@@ -43,6 +43,7 @@ class BacklogMachine(Machine):
         self.backlog_kb = 0.0
         self.stalled_s = self.longest_stall_s = 0.0
         self.starves = False
+        self.overwritten_kb = 300_000.0
         super().__init__(folder)
         put(self.root, LIMIT, str(WHOLE))
         put(self.root, STRICT, "0")
@@ -108,7 +109,7 @@ class BacklogMachine(Machine):
 
     def _wants(self, step_s: float, written: float) -> float:
         if self.workload == "overwrite":
-            return max(300_000 - self.backlog_kb + written, 0.0)
+            return max(self.overwritten_kb - self.backlog_kb + written, 0.0)
         return MEMORY_KB_S * step_s if self.workload == "stream" else 0.0
 
 
@@ -148,7 +149,7 @@ class BacklogWorld(World):
         self.state = folder / "state"
         self.state.mkdir()
         self.resolution_s = None
-        rules = make_policy("writeback", **policy)
+        rules = make_policy("writeback", **{"look": {"every": "5m"}, **policy})
         baseline = {"max_ratio_fine": WHOLE, "strict_limit": 0}
         judge, adapter = Judge(), WritebackAdapter()
         self.seats = [make_seat(rules, judge, baseline, adapter, WRITEBACK)]

@@ -23,9 +23,9 @@ FIVE_SECONDS = int(5 * SPEED_KB_S / THRESHOLD_KB * WHOLE)
 LONG_S = 160.0
 
 
-def streaming(tmp_path: Path) -> BacklogWorld:
+def streaming(tmp_path: Path, **policy: object) -> BacklogWorld:
     """A world in which a stream was brought under its limit."""
-    world = BacklogWorld(tmp_path)
+    world = BacklogWorld(tmp_path, **policy)
     world.machine.workload = "stream"
     world.run(LONG_S)
     return world
@@ -74,9 +74,22 @@ def test_when_the_writer_stops_the_lease_brings_the_baseline_back_limit_first(
     ]
 
 
-def test_a_stream_that_becomes_an_overwriter_gets_its_memory_back(tmp_path: Path) -> None:
-    world = streaming(tmp_path)
-    world.machine.workload = "overwrite"
+def test_what_a_limit_hides_is_looked_for_at_twice_the_limit_and_no_more(tmp_path: Path) -> None:
+    world = streaming(tmp_path, look={"every": "60s"})
+    assert world.controller.ruling is not None
+    held = int(world.controller.ruling.treated["max_ratio_fine"])
+    world.kernel.writes.clear()
+    world.run(180.0)
+    assert 2 <= world.controller.looks <= 4
+    assert max(world.limits) == 2 * held
+    assert min(world.limits) == held
+    assert world.machine.strict == 1
+    assert world.machine.longest_stall_s <= 2.0
+
+
+def test_an_overwriter_that_fits_twice_the_limit_gets_its_memory_back(tmp_path: Path) -> None:
+    world = streaming(tmp_path, look={"every": "20s"})
+    world.machine.workload, world.machine.overwritten_kb = "overwrite", 80_000
     world.run(60.0)
     assert (world.machine.value(), world.machine.strict) == (WHOLE, 0)
 

@@ -154,10 +154,13 @@ class WritebackAdapter(Adapter):
         return max(int(goal), min(step, int(current)))
 
     def is_blind(self, features: FeatureSchema, knob: Knob, value: Value) -> bool:
-        """A limit that is reached hides the demand, unless new pages tell who appends."""
+        """A limit that is reached hides the demand: stream, burst and overwriter look alike."""
         assert isinstance(features, WritebackFeatures)
-        hidden = knob.is_blind(value) and features.limit_used >= FULL
-        return hidden and features.new_share is None
+        return knob.is_blind(value) and features.limit_used >= FULL
+
+    def teaches(self, features: FeatureSchema, setting: Setting) -> bool:
+        """What is blind is kept in force, not asked about."""
+        return not self.is_blind(features, MAX_RATIO_FINE, setting["max_ratio_fine"])
 
     def look_from(self, knob: Knob, value: Value) -> Value | None:
         """Twice the limit: lifted at once, a writer would fill the memory during one look."""

@@ -86,9 +86,10 @@ def _features(
     if adapter.idle(window):
         return {}
     try:
-        return adapter.features(window, proxy, setting).model_dump()
+        found = adapter.features(window, proxy, setting)
     except Missing:
         return {}
+    return found.model_dump() if adapter.teaches(found, setting) else {}
 
 
 def _proxy(adapter: Adapter, row: Mapping[str, Any]) -> Proxy:

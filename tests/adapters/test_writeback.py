@@ -128,11 +128,14 @@ def test_a_limit_comes_down_with_the_backlog_just_above_it() -> None:
     assert ADAPTER.approach(MAX_RATIO_FINE, unknown, WHOLE, 15_625) == 750_000
 
 
-def test_a_limit_that_is_reached_is_blind_unless_new_pages_tell() -> None:
-    told, untold = features(window(), 250_000), features(window("vm.pgsteal"), 250_000)
-    assert not ADAPTER.is_blind(told, MAX_RATIO_FINE, 250_000)
-    assert ADAPTER.is_blind(untold, MAX_RATIO_FINE, 250_000)
-    assert not ADAPTER.is_blind(untold, MAX_RATIO_FINE, WHOLE)
+def test_a_limit_that_is_reached_is_blind_and_teaches_nothing() -> None:
+    seen = features(window(), 250_000)
+    assert ADAPTER.is_blind(seen, MAX_RATIO_FINE, 250_000)
+    assert not ADAPTER.teaches(seen, {"max_ratio_fine": 250_000})
+    assert not ADAPTER.is_blind(seen, MAX_RATIO_FINE, WHOLE)
+    assert ADAPTER.teaches(seen, {"max_ratio_fine": WHOLE})
+    free = features(window(bdi__reclaimable_kb=(0.0, 500_000.0)), 250_000)
+    assert not ADAPTER.is_blind(free, MAX_RATIO_FINE, 250_000)
     assert ADAPTER.look_from(MAX_RATIO_FINE, 250_000) == 500_000
     assert ADAPTER.look_from(STRICT_LIMIT, 1) is None
 
