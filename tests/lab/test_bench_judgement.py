@@ -159,7 +159,7 @@ def test_cpu_and_memory_of_a_process() -> None:
     ("agent", "expected"),
     [
         (Streamed(1.5, 0.5, 0.2, 20.0), ["met", "reported", "met", "reported", "met"]),
-        (Streamed(3.0, 0.5, 0.2, 20.0), ["NOT MET", "reported", "met", "reported", "met"]),
+        (Streamed(4.0, 0.5, 0.2, 20.0), ["NOT MET", "reported", "met", "reported", "met"]),
         (Streamed(1.5, 3.0, 0.2, 20.0), ["met", "reported", "NOT MET", "reported", "met"]),
         (Streamed(1.5, 0.5, 0.2, 18.0), ["met", "reported", "met", "reported", "NOT MET"]),
     ],
