@@ -150,11 +150,13 @@ def _stretch(data: Dataset, held_out: HeldOut) -> dict[str, float]:
     width = spread(median, low)
     table = {level: float(np.quantile((median - gain) / width, level)) for level in CONFIDENCES}
     if not _skilled(data, chosen[median > ACT_LOG], 2):
-        # Not in all that looks good, but perhaps in what it is sure of.
-        surely = {level: median - max(value, 0.0) * width for level, value in table.items()}
-        for level, bound in surely.items():
-            if not _skilled(data, chosen[bound > ACT_LOG], FEWEST_SURE):
-                table[level] = UNSURE
+        # Not in all that looks good, but perhaps in what it is sure of; a bound that holds at a
+        # higher confidence holds at a lower one.
+        above = UNSURE
+        for level in sorted(table, reverse=True):
+            bound = median - max(table[level], 0.0) * width
+            sure = _skilled(data, chosen[bound > ACT_LOG], FEWEST_SURE)
+            above = table[level] = table[level] if sure else above
     return {str(level): round(value, 4) for level, value in table.items()}
 
 
