@@ -4,11 +4,13 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 PROFILES ?= ssd-dilated ssd-5ms
-ADAPTERS := readahead iosched
+# An adapter that another device shows more of.
+PROFILES_writeback ?= stick
+ADAPTERS := readahead iosched writeback
 # What `make test` hands to pytest, e.g. PYTEST="-k gate".
 PYTEST  ?=
 # Which benchmarks, e.g. BENCHES="grid noharm"; each must succeed, and all are tried.
-BENCHES ?= reaction grid iosched noharm cost
+BENCHES ?= reaction grid iosched noharm cost writeback
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format models record train bench bench-quick benches demo lock dist clean
@@ -74,7 +76,7 @@ train: $(ADAPTERS:%=train-%)  ## make the shipped models again from the rows in 
 
 training/%.jsonl.gz.new: $(VENV)/.ready
 	@mkdir -p data training
-	@$(BIN)/mlproxy record $* $(PROFILES:%=--profile %) -o data/$*.jsonl
+	@$(BIN)/mlproxy record $* $(foreach p,$(or $(PROFILES_$*),$(PROFILES)),--profile $p) -o data/$*.jsonl
 	@gzip -9nc data/$*.jsonl >$@
 	@rm data/$*.jsonl
 

@@ -195,7 +195,8 @@ class Actuator:
         if knob.name not in session.last:
             known = ", ".join(session.last) or "none"
             raise WriteRefused(f"{session.proxy.id} has no {knob.name} to set; it has: {known}")
-        for name in self._affected(session, knob):
+        along = [name for name in knob.companions if name in session.last]
+        for name in [*self._affected(session, knob), *along]:
             found = self._files.read(session.proxy.knobs[name])
             if name in session.theirs or found != session.last[name]:
                 raise self._stand_down(session, knob, name, found)
@@ -211,7 +212,7 @@ class Actuator:
         left = session.last[name]
         text = f"{name} of {session.proxy.device} holds {found}, mlproxy left {left}: "
         text += "somebody else changed it, it is theirs"
-        if name != knob.name:
+        if name in knob.disturbs:
             text += f"; writing {knob.name} would reset it"
         return Overridden(text)
 

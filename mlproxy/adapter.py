@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
@@ -16,7 +17,7 @@ from mlproxy.features import FeatureSchema
 from mlproxy.knob import Knob, Setting, Value
 from mlproxy.objective import Objective
 from mlproxy.proxy import Proxy
-from mlproxy.snapshot import Window
+from mlproxy.snapshot import Sample, Window
 
 Subject = Literal["bdi", "disk", "host"]
 """The kernel object that holds the knobs: /sys/class/bdi/*, /sys/block/* or the host."""
@@ -48,6 +49,11 @@ class Adapter(ABC):
     objective: ClassVar[Objective]
     facts: ClassVar[Mapping[str, str]] = {}
     """Fact name to a file relative to the object; its number is read once per proxy."""
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """Attributes of a sample that cost a file of their own, by prefix: {"bdi"}."""
+    aims: ClassVar[Mapping[str, float]] = {}
+    """Keys of a policy that only some adapters heed, as `Policy` has them: {"max_drain_s": 5.0}
+    with what holds where a policy does not say."""
     note: ClassVar[str] = ""
     """One sentence said in every output, e.g. when a changed value takes effect."""
 
@@ -67,9 +73,31 @@ class Adapter(ABC):
     def reason(self, features: FeatureSchema, knob: str, current: Value, proposed: Value) -> str:
         """One sentence that says what in the features speaks for the change."""
 
+    @cached_property
+    def asked(self) -> tuple[Knob, ...]:
+        """The knobs that a model is asked about: all but those that go along with another."""
+        along = {name for knob in self.knobs for name in knob.companions}
+        return tuple(knob for knob in self.knobs if knob.name not in along)
+
     def candidates(self, knob: Knob, setting: Setting) -> Sequence[Value]:
         """Values to ask the model about; the knob's grid unless overridden."""
         return knob.grid
+
+    def suits(
+        self, features: FeatureSchema, knob: Knob, value: Value, aims: Mapping[str, float]
+    ) -> bool:
+        """False for a candidate that is not what the policy aims at; the value that is held
+        and the baseline are always among the options."""
+        return True
+
+    def approach(self, knob: Knob, sample: Sample, current: Value, goal: Value) -> Value:
+        """What to write next on the way to `goal`, where a leap would hurt; called each tick
+        until it is reached. The way back to a baseline is never asked for."""
+        return goal
+
+    def look_from(self, knob: Knob, value: Value) -> Value | None:
+        """The value that a short look takes where `value` is blind; None: no look."""
+        return knob.look
 
     def sweep(self) -> Sequence[Setting]:
         """Settings that training data is recorded at: each knob's grid, one knob at a time."""
@@ -78,6 +106,11 @@ class Adapter(ABC):
     def is_blind(self, features: FeatureSchema, knob: Knob, value: Value) -> bool:
         """True when at `value` these features do not tell workloads apart."""
         return knob.is_blind(value)
+
+    def teaches(self, features: FeatureSchema, setting: Setting) -> bool:
+        """False for a recorded window that no model is to learn from, since it is never asked
+        about one."""
+        return True
 
     def effective(self, files: ObjectFiles, knob: str) -> Value | None:
         """The value really in force where sysfs is known to lie; None: sysfs is believed."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Change:
-    """One knob to be given one value, and why: gain, slot, look, withdraw, lease over ...
+    """One knob to be given one value, and why: gain, slot, step, look, withdraw, lease over ...
 
     `before` is what a knob holds that is not among the proxy's own.
     """

@@ -29,6 +29,6 @@ def contributions(
         features: one window, seen while `setting` was in force.
     """
     vector = adapter.schema.model_validate(features).vector()
-    over = model.contributions(fill_rows(vector, adapter.knobs, setting, [candidate, baseline]))
+    over = model.contributions(fill_rows(vector, adapter.asked, setting, [candidate, baseline]))
     shares = {name: over[0][name] - over[1][name] for name in over[0]}
     return dict(sorted(shares.items(), key=lambda item: -abs(item[1])))

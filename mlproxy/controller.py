@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mlproxy.beat import next_beat_ns
+from mlproxy.beat import next_beat_ns, window_s
 from mlproxy.change import Change
 from mlproxy.decide import Answer, Question
-from mlproxy.knob import Knob, Setting, Value
+from mlproxy.knob import Knob, Setting, Unit, Value
 from mlproxy.look import (
     DOUBT_AGAIN_S,
     DOUBT_LOOKS,
@@ -31,14 +31,12 @@ from mlproxy.snapshot import Sample
 from mlproxy.tenure import Tenure
 from mlproxy.trial import Judged
 from mlproxy.verdict import Verdict
+from mlproxy.vigil import Vigil
 from mlproxy.watch import Sight, Watch
 
 CONFIRM = 2
 """Windows of one phase before anything is decided: the first may straddle two phases. Where the
 best value is in force already so many must come before the model is asked again."""
-
-SHORTEST_WINDOW_S = 0.4
-"""A look and a slot may be shorter than the interval, a window not shorter than this."""
 
 Meter = Callable[[Sample], Progress | None]
 """The application's progress at a sample, by metric of the objective: totals that grow."""
@@ -72,6 +70,9 @@ class Controller(Tenure):
         self._back: dict[str, Value] | None = None
         self._refused = False
         self._passed: set[frozenset[tuple[str, Value]]] = set()
+        self._sample: Sample | None = None
+        slotless = any(knob.trial is Unit.LEASE for knob in seat.adapter.knobs)
+        self._vigil = Vigil(seat.objective.guards) if slotless else None
 
     @property
     def arm(self) -> Arm:
@@ -85,11 +86,15 @@ class Controller(Tenure):
 
     def observe(self, sample: Sample, now_ns: int) -> Judged | None:
         """Take a sample in: windows, evidence, slots. Returns what a finished pair says."""
+        self._sample = sample
         if now_ns < self.watch.settled_ns:
             return None
-        sight = self.watch.take(sample, self.setting, self.arm, self._window_s(), now_ns)
+        length_s = window_s(self.seat.policy.interval_s, self._steady)
+        sight = self.watch.take(sample, self.setting, self.arm, length_s, now_ns)
         if sight is not None:
             self._respond(sight, now_ns)
+            if self._vigil is not None and (failed := self._vigil.judge(self, sight)):
+                return failed
         if self.ruling is None or self.look is not None:
             return None
         judged = self.ruling.account(now_ns, self.meter(sample) if self.meter else None)
@@ -110,14 +115,14 @@ class Controller(Tenure):
             return None
         if is_blind(self.seat, evidence.setting, evidence.features):
             return None
-        held = self._held()
+        held = self.seat.asked(self._held())
         return Question(
             proxy=self.seat.proxy,
             features=evidence.features,
             views=self.watch.views(evidence, now_ns),
             held=held,
-            baseline=self.seat.baseline,
-            options=self.seat.options(held),
+            baseline=self.seat.asked(self.seat.baseline),
+            options=self.seat.options(held, evidence.features),
             taken_ns=now_ns,
         )
 
@@ -167,9 +172,12 @@ class Controller(Tenure):
         if goal == self._back:
             why = "look"
         for knob in self.seat.adapter.knobs:
-            value = goal.get(knob.name)
-            if value is not None and self.setting.get(knob.name) != value:
-                return Change(knob.name, value, why)
+            value, now = goal.get(knob.name), self.setting.get(knob.name)
+            if value is None or now == value:
+                continue
+            step = self.seat.step(knob, self._sample, now, value)
+            if step != now:
+                return Change(knob.name, step, why if step == value else "step")
         return None
 
     def changed(self, setting: dict[str, Value], change: Change, now_ns: int) -> None:
@@ -183,19 +191,17 @@ class Controller(Tenure):
             self.changed_ns = now_ns
         self.watch.settle(now_ns + round(settle_s * NS))
         self._back = None
-        if self.ruling is not None and change.why == "gain":
+        if self.ruling is not None and change.why in ("gain", "step"):
             self.ruling.renew(self.watch.settled_ns)
 
     def schedule(self, now_ns: int) -> None:
         """Set when to be asked next: a settling, window or slot that ends."""
-        window_ns = round(self._window_s() * NS)
+        window_ns = round(window_s(self.seat.policy.interval_s, self._steady) * NS)
         moments = [next_beat_ns(now_ns, window_ns) if self._steady else now_ns + window_ns]
         if now_ns < self.watch.settled_ns:
             moments = [self.watch.settled_ns]
         if self.ruling is not None and self.look is None:
-            for moment in (self.ruling.washout_end_ns, self.ruling.slot_end_ns):
-                if moment is not None and moment > now_ns:
-                    moments.append(moment)
+            moments += self.ruling.moments_ns(now_ns)
         self.due_ns = min(moments)
 
     def _goal(self, now_ns: int, paused: bool) -> tuple[dict[str, Value], str]:
@@ -229,12 +235,6 @@ class Controller(Tenure):
     def _content(self) -> bool:
         """True while the last word was that what is in force is the best."""
         return self._steady and self.verdict.rule == "no-change"
-
-    def _window_s(self) -> float:
-        interval_s = self.seat.policy.interval_s
-        if self._steady:
-            return interval_s
-        return max(interval_s / 2, min(interval_s, SHORTEST_WINDOW_S))
 
     def _respond(self, sight: Sight, now_ns: int) -> None:
         """What follows from a window at once, before any model is asked."""
@@ -272,9 +272,9 @@ class Controller(Tenure):
         if self.ruling is not None and self.ruling.plan is not None:
             wait_ns = max(wait_ns, round(2 * self.ruling.plan.slot_s * NS))  # slots must end too
         early = last_ns is not None and now_ns - last_ns < wait_ns
-        knob = blind_knob(self.seat, self.setting)
-        if knob is not None and not early:
-            self._begin_look(knob, knob.look, now_ns)
+        found = blind_knob(self.seat, self.setting)
+        if found is not None and not early:
+            self._begin_look(*found, now_ns)
 
     def _begin_look(self, knob: Knob, value: Value | None, now_ns: int) -> None:
         """Unless nothing may be written, not even for a look."""

@@ -107,7 +107,7 @@ def build_dataset(adapter: Adapter, records: Sequence[Record]) -> Dataset:
                 windows.append(vector)
                 window_groups.append(f"{name}@{_key(record.setting)}")
                 own += [len(groups) + mine] * len(keys)
-                blocks.append(fill_rows(vector, adapter.knobs, record.setting, settings))
+                blocks.append(fill_rows(vector, adapter.asked, record.setting, settings))
                 gains += gain
                 groups += [name] * len(keys)
     if not blocks:

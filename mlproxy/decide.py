@@ -77,7 +77,7 @@ def recommend(
         return []
     settings = [settings_of(question) for question in questions]
     rows = [
-        fill_rows(view.vector, adapter.knobs, view.setting, block)
+        fill_rows(view.vector, adapter.asked, view.setting, block)
         for question, block in zip(questions, settings, strict=True)
         for view in question.views
     ]
@@ -119,13 +119,13 @@ def _predictions(
     shape = (len(question.views), len(settings))
     over_own, doubt = median.reshape(shape).copy(), (median - low).reshape(shape)
     for place, view in enumerate(question.views):
-        own = [_same(setting, view.setting) for setting in settings]
+        own = [same(setting, view.setting) for setting in settings]
         over_own[place, own] = doubt[place, own] = 0.0
     ages_s = [view.age_s for view in question.views]
     gain, unsure = pool(
         over_own[:, 1:] - over_own[:, :1], np.hypot(doubt[:, 1:], doubt[:, :1]), ages_s
     )
-    known = [_same(setting, question.baseline) for setting in settings[1:]]
+    known = [same(setting, question.baseline) for setting in settings[1:]]
     gain[known] = unsure[known] = 0.0
     return tuple(
         Prediction(knob, value, *numbers)
@@ -135,7 +135,7 @@ def _predictions(
     )
 
 
-def _same(one: Setting, other: Setting) -> bool:
+def same(one: Setting, other: Setting) -> bool:
     """True when `other` holds every knob of `one` at the same value."""
     return all(other.get(knob) == value for knob, value in one.items())
 

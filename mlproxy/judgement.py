@@ -42,21 +42,20 @@ class Judgement:
         if verdict.action != "apply":
             return
         baseline = controller.seat.baseline
-        treated = dict(controller.ruling.treated) if controller.ruling else {}
-        treated[rec.knob] = rec.proposed
-        treated = {name: value for name, value in treated.items() if value != baseline[name]}
+        ruled = controller.ruling.treated if controller.ruling else {}
+        treated = controller.seat.treated({**baseline, **ruled, rec.knob: rec.proposed})
         if not treated:
             controller.rule(None)
             return
         state = self._state(controller, rec)
         resolution_s = self._resolution_s.get(rec.proxy)
         seat = controller.seat
-        rules = (rec, treated, seat.policy, seat.adapter.objective, state)
+        rules = (rec, treated, seat.policy, seat.objective, state)
         if seat.proxy.lease:
             controller.rule(open_kernel_ruling(*rules, resolution_s is not None, now_ns))
             return
         knobs = map(seat.adapter.knob, treated)
-        slowest = max(knobs, key=lambda k: (k.trial is Unit.EPISODE, k.settle_s))
+        slowest = max(knobs, key=lambda k: (list(Unit).index(k.trial), k.settle_s))
         number, seen = controller.rulings, controller.has_seen(treated)
         controller.rule(
             open_ruling(*rules, slowest, resolution_s, now_ns, number=number, seen=seen)

@@ -24,6 +24,8 @@ class Unit(StrEnum):
 
     SLOT = "slot"
     EPISODE = "episode"
+    LEASE = "lease"
+    """Nothing: what it does outlives any slot. It rules in full, and guards take it back."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Knob:
         blind: values at which the features do not tell workloads apart.
         look: the value that a short look takes when the current one is blind.
         disturbs: other knobs of the proxy that the kernel changes when this is written.
+        companions: values that other knobs of the proxy must hold for this one to have an
+            effect, while it is away from its baseline. No model is asked about them.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Knob:
     look: Value | None = None
     trial: Unit = Unit.SLOT
     disturbs: tuple[str, ...] = ()
+    companions: Mapping[str, Value] = field(default_factory=dict)
 
     def code(self, value: Value) -> float:
         """The number a model sees: the value itself, or the place of a name in `choices`."""

@@ -28,7 +28,7 @@ HEARTBEAT_S = 10.0
 """The status is written at most every PUBLISH_S, and unchanged every HEARTBEAT_S."""
 
 
-UNSAID = ("slot", "renew")
+UNSAID = ("slot", "renew", "step")
 """Why of changes that are part of what was logged before."""
 
 
@@ -121,6 +121,7 @@ class Ledger:
             knob=ruling.recommendation.knob,
             proposed=ruling.recommendation.proposed,
             event=str(judged.event),
+            objection=ruling.objection,
             mode=str(judged.state.mode),
             wins=judged.state.wins,
             losses=judged.state.losses,

@@ -89,12 +89,13 @@ def _towards(seat: Seat, knob: Knob, setting: Setting, value: Value) -> Value:
     return value if limit is None else clamp_step(setting[knob.name], value, limit, knob.grid)
 
 
-def blind_knob(seat: Seat, setting: Setting) -> Knob | None:
-    """The knob whose value in `setting` is blind and whose look value is legal."""
+def blind_knob(seat: Seat, setting: Setting) -> tuple[Knob, Value] | None:
+    """The knob whose value in `setting` is blind, and a legal value to look from."""
     for knob in seat.knobs:
-        blind = knob.is_blind(setting[knob.name])
-        if blind and knob.look is not None and seat.legal(knob, knob.look):
-            return knob
+        value = setting[knob.name]
+        look = seat.adapter.look_from(knob, value) if knob.is_blind(value) else None
+        if look is not None and seat.legal(knob, look):
+            return knob, look
     return None
 
 

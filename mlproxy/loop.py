@@ -120,7 +120,7 @@ class Agent:
         """A value that is not the one we left is somebody else's: stand down (promise 3)."""
         if controller.stood_down:
             return
-        for knob in controller.seat.knobs:
+        for knob in controller.seat.watched:
             found = self._transport.value(controller.seat.proxy, knob)
             left = controller.left(knob.name)
             if found is not None and found != left:

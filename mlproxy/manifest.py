@@ -94,7 +94,7 @@ def _check_fit(path: Path, manifest: Manifest, adapter: Adapter) -> None:
         "format": FORMAT,
         "adapter": adapter.name,
         "fingerprint": adapter.schema.fingerprint(),
-        "columns": tuple(column_names(adapter.schema.names(), adapter.knobs)),
+        "columns": tuple(column_names(adapter.schema.names(), adapter.asked)),
     }
     for field, value in wanted.items():
         found = getattr(manifest, field)

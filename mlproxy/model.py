@@ -79,7 +79,8 @@ def load_model(adapter: Adapter, where: str = BUILTIN) -> Model:
     """
     folder = adapter.home() / "model" if where == BUILTIN else Path(where)
     if not folder.is_dir():
-        raise ModelError(f"no model: {folder} does not exist")
+        lacks = "it ships none" if where == BUILTIN else f"{folder} does not exist"
+        raise ModelError(f"no model: {lacks}")
     check_private(folder)
     manifest = load_manifest(folder, adapter)
     import xgboost

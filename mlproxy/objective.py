@@ -19,6 +19,11 @@ class Guard:
     what: str
     counter: str = ""
     """Attribute of a sample that counts it on a stock kernel, "" where none does."""
+    ceiling: float | None = None
+    """Of a value that rules without slots: not above this times its baseline either."""
+    cap: str = ""
+    """Another counter: the baseline counts as no more than that one was."""
+    penalty: float = PENALTY
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Objective:
             return self._without_primary(metrics, baseline, present)
         for guard, value in zip(self.guards, guarded, strict=True):
             if value is not None:
-                gain += PENALTY * min(0.0, value - math.log(guard.floor))
+                gain += guard.penalty * min(0.0, value - math.log(guard.floor))
             elif guard.metric in baseline and guard.metric not in metrics:
                 return math.nan
         return gain

@@ -155,6 +155,16 @@ class Policy(Part):
     objective: ObjectiveSource | None = allowed(
         "a mapping with exactly one of file, command, prometheus, cgroup, kernel", None
     )
+    max_drain_s: Annotated[Duration, Field(ge=0.1, le=3600)] | None = allowed(
+        "a duration from 100ms to 1h, e.g. 5s, for an adapter that bounds a backlog",
+        None,
+        "max_drain",
+    )
+    """What is dirty may take so long to write back."""
+    guards: Mapping[Word, Annotated[Number, Field(ge=0, le=1)]] = allowed(
+        "a mapping of the adapter's guarded metrics to floors from 0.0 to 1.0, e.g. {written: 0.9}",
+        {},
+    )
     on_regression: Literal["revert"] = allowed("revert", "revert")
     on_exit: Literal["revert", "keep"] = allowed("revert or keep", "revert")
 

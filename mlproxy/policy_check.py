@@ -53,10 +53,22 @@ def _against(policy: Policy, adapters: Mapping[str, Adapter]) -> Iterator[str]:
             yield from _beyond(policy, own[name], limits)
         else:
             yield _problem(policy, ("knobs", name), f"key {short(name)}", ", ".join(own))
+    yield from _unheeded(policy, adapter)
     if policy.objective is not None:
         why = refusal(policy.objective, adapter.objective)
         if why:
             yield f"{policy.where('objective')}: objective: {why}"
+
+
+def _unheeded(policy: Policy, adapter: Adapter) -> Iterator[str]:
+    """Keys that this adapter would not heed."""
+    if policy.max_drain_s is not None and "max_drain_s" not in adapter.aims:
+        yield _problem(policy, ("max_drain",), "key 'max_drain'", f"no such key for {adapter.name}")
+    if policy.guards:
+        guarded = {guard.metric for guard in adapter.objective.guards if guard.counter}
+        names = ", ".join(sorted(guarded)) or f"none: {adapter.name} guards nothing"
+        for name in sorted(set(policy.guards) - guarded):
+            yield _problem(policy, ("guards", name), f"key {short(name)}", names)
 
 
 def _beyond(policy: Policy, knob: Knob, limits: KnobPolicy) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _touch(tree: TracingTree, adapters: Iterable[Adapter]) -> None:
     transport = recorded_transport(tree)
     for adapter in adapters:
         proxies = transport.discover(adapter)
-        transport.sample(proxies)
+        list(transport.sample(proxies).values())  # a sample is read when it is looked up
         for proxy in proxies:
             files = transport.files(proxy)
             for knob in adapter.knobs:

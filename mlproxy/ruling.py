@@ -14,6 +14,7 @@ from mlproxy.recommendation import Recommendation
 from mlproxy.slots import Arm, Pairing, Slot, SlotPlan, make_plan
 from mlproxy.trial import (
     BAD_IN_A_ROW,
+    Event,
     Judged,
     Measure,
     Pair,
@@ -48,6 +49,7 @@ class Ruling:
         checking: the first pair of slots is under way, before the share that `state` has
             earned begins: a pair that is clearly lost takes the value back.
         passed: that pair was measured and did not look lost.
+        objection: the guard that failed, in words; "" while none did.
     """
 
     recommendation: Recommendation
@@ -61,6 +63,7 @@ class Ruling:
     started_ns: int
     checking: bool = False
     passed: bool = False
+    objection: str = ""
     pairing: Pairing = field(default_factory=Pairing)
     _index: int = 0
     _counted_from: tuple[int, Progress] | None = None
@@ -108,6 +111,11 @@ class Ruling:
         begun = self.started_ns + round(self._index * self.plan.slot_s * NS)
         return begun + round(self.plan.washout_s * NS)
 
+    def moments_ns(self, now_ns: int) -> list[int]:
+        """The ends of washout and slot that are still to come."""
+        ends = (self.washout_end_ns, self.slot_end_ns)
+        return [end for end in ends if end is not None and end > now_ns]
+
     def renew(self, now_ns: int) -> None:
         """The recommendation was confirmed: its lease starts anew."""
         self.lease_until_ns = now_ns + round(self.policy.lease_s * NS)
@@ -125,6 +133,11 @@ class Ruling:
         if self.plan is not None and self.state.share != share:
             self._new_plan(now_ns)
             self._index = 0
+
+    def fail(self, objection: str) -> Judged:
+        """A guard failed where no slots judge: it has to give way."""
+        self.objection = objection
+        return Judged(self.state, Result.LOSE, Event.GUARD)
 
     def interrupt(self) -> None:
         """Something else is in force for a while: the running slot measures nothing."""
@@ -222,7 +235,8 @@ def open_ruling(
     """A ruling at the mode that `state` has earned.
 
     A value not yet `seen` in this phase that would rule for more than half of the time is
-    checked first. An episode is no slot: nothing short tells what such a value does.
+    checked first. An episode is no slot: nothing short tells what such a value does. Where
+    slots would only mix what the values do (Unit.LEASE) there are none in any mode.
 
     Args:
         resolution_s: age that a progress reading may have; None: no progress source. Then
@@ -233,7 +247,8 @@ def open_ruling(
         number: rulings before this one; each draws the order of its slots anew, else the
             first pair would have the same order every time.
     """
-    full = resolution_s is None and policy.trust == "model" and state.mode > Mode.LEARNING
+    untested = resolution_s is None and policy.trust == "model" and state.mode > Mode.LEARNING
+    full = untested or knob.trial is Unit.LEASE
     measurable = resolution_s is not None
     earned = state.share
     checking = measurable and not seen and knob.trial is Unit.SLOT and earned > CHECK_SHARE

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from mlproxy.adapter import Adapter
 from mlproxy.errors import ModelError
+from mlproxy.features import FeatureSchema
 from mlproxy.gate_range import UNSTATED, Range
 from mlproxy.knob import Knob, Setting, Value
 from mlproxy.model import Model, load_model
+from mlproxy.objective import Objective
 from mlproxy.policy import KnobPolicy, Policy
 from mlproxy.proxy import Proxy
 from mlproxy.registry import Registry
+from mlproxy.snapshot import Sample
 from mlproxy.transports.base import Transport
 
 UNLIMITED = KnobPolicy()
@@ -35,10 +39,52 @@ class Seat:
     baseline: Setting
     lacks: str = ""
 
-    def options(self, held: Setting) -> tuple[tuple[str, Value], ...]:
-        """Legal (knob, value) pairs that the model was trained on; what is held and the
-        baseline are always among them."""
-        return tuple(pair for knob in self.knobs for pair in self._of(knob, held))
+    @cached_property
+    def watched(self) -> tuple[Knob, ...]:
+        """The knobs and their companions, which nobody else may change either."""
+        along = {name for knob in self.knobs for name in knob.companions}
+        names = {knob.name for knob in self.knobs} | along
+        return tuple(knob for knob in self.adapter.knobs if knob.name in names)
+
+    @cached_property
+    def aims(self) -> Mapping[str, float]:
+        """What the policy aims at, of what the adapter heeds."""
+        own = {name: getattr(self.policy, name, None) for name in self.adapter.aims}
+        return {**self.adapter.aims, **{name: aim for name, aim in own.items() if aim is not None}}
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The adapter's objective, with the floors that the policy sets."""
+        floors, own = self.policy.guards, self.adapter.objective
+        if not floors:
+            return own
+        guards = (replace(g, floor=floors.get(g.metric, g.floor)) for g in own.guards)
+        return replace(own, guards=tuple(guards))
+
+    def asked(self, setting: Setting) -> dict[str, Value]:
+        """The part of a setting that a model is asked about: companions go along."""
+        names = [knob.name for knob in self.adapter.asked]
+        return {name: setting[name] for name in names if name in setting}
+
+    def treated(self, setting: Setting) -> dict[str, Value]:
+        """What of a setting is away from the baseline, with the companions that this takes."""
+        away = {n: v for n, v in self.asked(setting).items() if v != self.baseline[n]}
+        for name in tuple(away):
+            away |= self.adapter.knob(name).companions
+        return {name: value for name, value in away.items() if value != self.baseline[name]}
+
+    def step(self, knob: Knob, sample: Sample | None, now: Value | None, goal: Value) -> Value:
+        """What to write next on the way to `goal`; the baseline is returned to at once."""
+        if sample is None or now is None or goal == self.baseline[knob.name]:
+            return goal
+        return self.adapter.approach(knob, sample, now, goal)
+
+    def options(
+        self, held: Setting, features: FeatureSchema | None = None
+    ) -> tuple[tuple[str, Value], ...]:
+        """Legal (knob, value) pairs that the model was trained on and that suit the policy's
+        aims; what is held and the baseline are always among them."""
+        return tuple(pair for knob in self.knobs for pair in self._of(knob, held, features))
 
     def own_range(self, knob: Knob) -> Range:
         """The adapter's range of a knob."""
@@ -66,11 +112,20 @@ class Seat:
         policy = Range(limits.min, limits.max, limits.allow or ())
         return self.kernel.get(knob.name, UNSTATED), self.own_range(knob), policy
 
-    def _of(self, knob: Knob, held: Setting) -> Iterator[tuple[str, Value]]:
+    def _fits(
+        self, knob: Knob, value: Value, ranges: Iterable[Range], features: FeatureSchema | None
+    ) -> bool:
+        if not _is_legal(value, ranges) or not self._known(knob, value):
+            return False
+        return features is None or self.adapter.suits(features, knob, value, self.aims)
+
+    def _of(
+        self, knob: Knob, held: Setting, features: FeatureSchema | None
+    ) -> Iterator[tuple[str, Value]]:
         values, ranges = dict.fromkeys(self.adapter.candidates(knob, held)), self._ranges(knob)
         must = (held[knob.name], self.baseline[knob.name])
         for value in (*values, *(value for value in dict.fromkeys(must) if value not in values)):
-            if value in must or (_is_legal(value, ranges) and self._known(knob, value)):
+            if value in must or self._fits(knob, value, ranges, features):
                 yield knob.name, value
 
 
@@ -120,12 +175,17 @@ def _seat(
 ) -> Seat:
     values = {knob.name: transport.value(proxy, knob) for knob in adapter.knobs}
     baseline = {name: value for name, value in values.items() if value is not None}
-    knobs = tuple(k for k in adapter.knobs if k.name in policy.knobs and k.name in baseline)
+    knobs = tuple(
+        knob
+        for knob in adapter.asked
+        if knob.name in policy.knobs and {knob.name, *knob.companions} <= set(baseline)
+    )
+    along = {name for knob in knobs for name in knob.companions}
     kernel = {
         knob.name: Range(
             *transport.kernel_range(proxy, knob), transport.kernel_choices(proxy, knob)
         )
-        for knob in knobs
+        for knob in (*knobs, *map(adapter.knob, along))
     }
     lacks = model if isinstance(model, str) else ""
     if not knobs:

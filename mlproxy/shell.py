@@ -18,15 +18,18 @@ def shell_line(path: str, value: Value) -> str:
 def do_lines(
     adapter: Adapter, files: ObjectFiles, proxy: Proxy, knob: Knob, current: Value, value: Value
 ) -> list[str]:
-    """What the actuator would write, in order: a repair first where sysfs is known to lie."""
+    """What the actuator would write, in order: a repair first where sysfs is known to lie,
+    companions last."""
     writes = adapter.writes(files, knob, current, value)
-    return [shell_line(proxy.knobs[knob.name], each) for each in writes]
+    lines = [shell_line(proxy.knobs[knob.name], each) for each in writes]
+    along = knob.companions.items()
+    return lines + [shell_line(proxy.knobs[name], each) for name, each in along]
 
 
 def undo_lines(adapter: Adapter, proxy: Proxy, knob: Knob, baseline: Setting) -> list[str]:
-    """The baseline of the knob and of those that the kernel resets with it, in the
-    adapter's order of restoring."""
-    names = (knob.name, *knob.disturbs)
+    """The baseline of the knob and of those that are changed with it, in the adapter's order
+    of restoring."""
+    names = (knob.name, *knob.disturbs, *knob.companions)
     return list(_baselines(adapter.knobs, names, proxy, baseline))
 
 

@@ -108,9 +108,9 @@ class Survey:
             proxy=seat.proxy,
             features=evidence.features,
             views=(View(evidence.mean(), seat.baseline),),
-            held=seat.baseline,
-            baseline=seat.baseline,
-            options=seat.options(seat.baseline),
+            held=seat.asked(seat.baseline),
+            baseline=seat.asked(seat.baseline),
+            options=seat.options(seat.baseline, evidence.features),
             taken_ns=self._tree.now_ns(),
         )
 
@@ -149,5 +149,5 @@ def blind_reason(seat: Seat, answer: Answer) -> str:
         return ""
     return (
         f"at {rec.knob} {rec.current} workloads cannot be told apart; "
-        f"`mlproxy run` looks from {knob.look}"
+        f"`mlproxy run` looks from {seat.adapter.look_from(knob, rec.current)}"
     )

@@ -28,6 +28,9 @@ CONFIDENCES = (0.8, 0.9, 0.95, 0.99)
 ACT_LOG, MOST_LOG = 0.05, 1.0
 """Skill is judged on changes predicted to gain more than that, each counted up to a factor e."""
 
+FEWEST_SURE = 5
+"""Groups that a skill must show in which is only in what is sure: fewer may be chance."""
+
 UNSURE = 1e6
 """Stretch of a model without skill: nothing that it predicts is ever sure."""
 
@@ -65,7 +68,7 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
         adapter=adapter.name,
         adapter_version=adapter.version,
         fingerprint=adapter.schema.fingerprint(),
-        columns=tuple(column_names(adapter.schema.names(), adapter.knobs)),
+        columns=tuple(column_names(adapter.schema.names(), adapter.asked)),
         units={str(row["name"]): str(row["unit"]) for row in adapter.schema.describe()},
         quantiles=QUANTILES,
         stretch=_stretch(data, held_out),
@@ -86,7 +89,7 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
 def _candidates(adapter: Adapter, records: Sequence[Record]) -> dict[str, tuple[Value, ...]]:
     """The values of each knob in the records, in order; a knob that never moved has none,
     since nothing is known of what it does."""
-    found = {knob.name: {r.setting.get(knob.name) for r in records} for knob in adapter.knobs}
+    found = {knob.name: {r.setting.get(knob.name) for r in records} for knob in adapter.asked}
     known = {name: [v for v in values if v is not None] for name, values in found.items()}
     return {
         name: tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
@@ -144,11 +147,23 @@ def _stretch(data: Dataset, held_out: HeldOut) -> dict[str, float]:
         raise ConfigError("no held-out window resembles the others: too few workloads to validate")
     low, median = held_out.gains[chosen].T
     gain = data.gain_log[chosen]
-    acted = chosen[median > ACT_LOG]
-    if not _has_skill(data.gain_log[acted], [data.group[row] for row in acted.tolist()]):
-        return {str(level): UNSURE for level in CONFIDENCES}
-    missed = (median - gain) / spread(median, low)
-    return {str(level): round(float(np.quantile(missed, level)), 4) for level in CONFIDENCES}
+    width = spread(median, low)
+    table = {level: float(np.quantile((median - gain) / width, level)) for level in CONFIDENCES}
+    if not _skilled(data, chosen[median > ACT_LOG], 2):
+        # Not in all that looks good, but perhaps in what it is sure of; a bound that holds at a
+        # higher confidence holds at a lower one.
+        above = UNSURE
+        for level in sorted(table, reverse=True):
+            bound = median - max(table[level], 0.0) * width
+            sure = _skilled(data, chosen[bound > ACT_LOG], FEWEST_SURE)
+            above = table[level] = table[level] if sure else above
+    return {str(level): round(value, 4) for level, value in table.items()}
+
+
+def _skilled(data: Dataset, acted: NDArray[np.int64], fewest: int) -> bool:
+    """True when these changes gain something, on so many groups at least."""
+    groups = [data.group[row] for row in acted.tolist()]
+    return len(set(groups)) >= fewest and _has_skill(data.gain_log[acted], groups)
 
 
 def _has_skill(gain: Array64, groups: Sequence[str]) -> bool:

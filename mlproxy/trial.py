@@ -54,11 +54,12 @@ class Event(StrEnum):
     DEMOTED = "demoted"
     NO_GAIN = "no gain"
     EMERGENCY = "emergency"
+    GUARD = "guard"
 
     @property
     def takes_back(self) -> bool:
         """True when the value has to give way to the baseline at once (promise 6)."""
-        return self in (Event.NO_GAIN, Event.EMERGENCY)
+        return self in (Event.NO_GAIN, Event.EMERGENCY, Event.GUARD)
 
 
 @dataclass(frozen=True, slots=True)

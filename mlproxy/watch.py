@@ -43,8 +43,8 @@ class Watch:
         self.seen_ns = now_ns
         self.phase_ns = now_ns
         self._evidence: dict[Arm, Evidence] = {"treated": Evidence(), "baseline": Evidence()}
+        self.window: Window | None = None
         self._start: Sample | None = None
-        self._window: Window | None = None
         self._latest = self._evidence["baseline"]
         self._unasked = 0
         self.memory = Views()
@@ -52,7 +52,7 @@ class Watch:
     @property
     def pressure(self) -> Pressure:
         """Memory and I/O pressure of the last window."""
-        return pressure_of(self._window) if self._window else Pressure(None, None)
+        return pressure_of(self.window) if self.window else Pressure(None, None)
 
     def settle(self, until_ns: int) -> None:
         """The setting was changed: what is seen before `until_ns` is of neither value."""
@@ -73,7 +73,7 @@ class Watch:
         window = Window(self._start, sample)
         if window.elapsed_s < NEARLY * window_s:
             return None
-        self._start, self._window = sample, window
+        self._start, self.window = sample, window
         sight = see(self.seat, window, setting)
         if sight.features is None:
             self.forget()

@@ -147,7 +147,7 @@ class MachineTransport:
     def value(self, proxy: Proxy, knob: Knob) -> Value | None:
         try:
             text = (self._machine.root / proxy.knobs[knob.name]).read_text()
-        except OSError:
+        except (OSError, KeyError):
             return None
         return faults.parse_value(text)
 

@@ -41,6 +41,9 @@ TAIL = """## Who decides what
   recommendation never rises above learning.
 - `max_step` and `dwell` bind until the model is trusted on that device in that direction; a change
   of the workload's phase ends the dwell.
+- A limit on dirty data is never in slots: it rules in full in every mode but emergency, and
+  `guards` take it back. `max_drain` chooses which limit the model is asked about. Adapters that
+  would not heed one of the two refuse it.
 - `objective` names the number that grows as the application gets on. Device throughput (`device`)
   and pressure (`psi`) are refused by name: for random mapped reads they choose the wrong value.
 - The first rule of the gate that objects decides, and every output names it.

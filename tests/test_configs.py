@@ -13,11 +13,16 @@ from mlproxy.policy_check import check_policies
 from mlproxy.policy_file import parse_policies
 from mlproxy_iosched import IoschedAdapter
 from mlproxy_readahead import ReadaheadAdapter
+from mlproxy_writeback import WritebackAdapter
 
 HERE = Path(__file__).parent.parent
 CONFIGS = sorted((HERE / "configs").glob("*.yaml"))
 DEFAULTS = sorted((HERE / "adapters").glob("*/policy.yaml"))
-ADAPTERS: dict[str, Adapter] = {"readahead": ReadaheadAdapter(), "iosched": IoschedAdapter()}
+ADAPTERS: dict[str, Adapter] = {
+    "readahead": ReadaheadAdapter(),
+    "iosched": IoschedAdapter(),
+    "writeback": WritebackAdapter(),
+}
 
 
 def read(path: Path) -> list[Policy]:
@@ -32,7 +37,11 @@ def test_the_shelf_is_complete() -> None:
         "mixed-server",
         "desktop",
     }
-    assert [path.parent.name for path in DEFAULTS] == ["mlproxy_iosched", "mlproxy_readahead"]
+    assert [path.parent.name for path in DEFAULTS] == [
+        "mlproxy_iosched",
+        "mlproxy_readahead",
+        "mlproxy_writeback",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,11 @@ def test_the_wheel_holds_packages_only(built: Path) -> None:
         "mlproxy",
         "mlproxy_iosched",
         "mlproxy_readahead",
+        "mlproxy_writeback",
     }
 
 
-def test_a_fresh_environment_has_both_adapters_with_their_models(
+def test_a_fresh_environment_has_the_adapters_with_their_models(
     built: Path, tmp_path: Path
 ) -> None:
     (wheel,) = built.glob("*.whl")
@@ -92,6 +93,7 @@ def test_a_fresh_environment_has_both_adapters_with_their_models(
     assert {each["name"] for each in report["adapters"] if each["model"]} == {
         "iosched",
         "readahead",
+        "writeback",
     }
     where = _run([venv / "bin/python", "-P", "-c", "import mlproxy; print(mlproxy.__file__)"])
     assert where.startswith(str(site))

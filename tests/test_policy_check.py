@@ -11,6 +11,8 @@ from mlproxy.knob import Effect, Knob
 from mlproxy.policy import Policy
 from mlproxy.policy_check import check_policies
 from mlproxy.policy_file import parse_policies
+from mlproxy_readahead import ReadaheadAdapter
+from mlproxy_writeback import WritebackAdapter
 
 DEPTH = Knob("depth", "d", "requests", "", (8,), Effect.AT_ONCE, "", 1.0, minimum=4, maximum=64)
 ORDER = Knob("order", "o", "", "", ("fifo",), Effect.AT_ONCE, "", 1.0, choices=("fifo", "fair"))
@@ -128,3 +130,24 @@ def test_real_devices_decide_where_they_are_known(
     found = check_policies(both, ADAPTERS, {"queue": names})
     assert [problem for problem in found if f"'{shared}'" in problem] == found
     assert bool(found) is (shared is not None)
+
+
+def test_keys_that_an_adapter_would_not_heed_are_refused() -> None:
+    adapters: dict[str, Adapter] = {a.name: a for a in (ReadaheadAdapter(), WritebackAdapter())}
+
+    def said(adapter: str, knob: str, tail: str) -> list[str]:
+        text = f"apiVersion: mlproxy/v1\nadapter: {adapter}\nknobs: {{{knob}: {{}}}}\n{tail}\n"
+        return check_policies(parse_policies(text.encode(), Path("p.yaml")), adapters)
+
+    own = ("writeback", "max_ratio_fine")
+    assert said(*own, "max_drain: 2s\nguards: {accepted: 0.9, written: 0.9}") == []
+    (problem,) = said(*own, "guards: {fsync_p50: 0.5}")
+    assert problem.startswith("p.yaml:4: guards.fsync_p50: key 'fsync_p50' is not allowed")
+    assert problem.endswith("allowed is accepted, written")
+    other = ("readahead", "read_ahead_kb")
+    (problem,) = said(*other, "max_drain: 2s")
+    assert problem == (
+        "p.yaml:4: max_drain: key 'max_drain' is not allowed: allowed is no such key for readahead"
+    )
+    (problem,) = said(*other, "guards: {progress: 0.9}")
+    assert problem.endswith("allowed is none: readahead guards nothing")

@@ -17,6 +17,8 @@ from mlproxy_iosched import IoschedAdapter
 from mlproxy_iosched.adapter import NR_REQUESTS, SCHEDULER, WBT_LAT_USEC
 from mlproxy_readahead import ReadaheadAdapter
 from mlproxy_readahead.adapter import READ_AHEAD_KB
+from mlproxy_writeback import WritebackAdapter
+from tests.backlog_machine import LIMIT, STRICT, WRITEBACK, BacklogMachine
 from tests.faults import IOSCHED, READAHEAD, SCHEDULERS
 from tests.machine import Machine, MachineTransport
 from tests.world import make_policy, make_seat
@@ -102,3 +104,44 @@ def test_a_policy_whose_knobs_are_not_here_says_so(tmp_path: Path) -> None:
     (seat,) = build_seats([make_policy("iosched", model="/x")], ADAPTERS, cast(Transport, found))
     assert seat.knobs == ()
     assert "none of the policy's knobs" in seat.lacks
+
+
+DIRTY = {"max_ratio_fine": 1_000_000, "strict_limit": 0}
+
+
+def dirty(**policy: object) -> Seat:
+    rules = make_policy("writeback", **policy)
+    return make_seat(rules, None, DIRTY, WritebackAdapter(), WRITEBACK)
+
+
+def test_a_companion_goes_along_and_is_not_asked_about() -> None:
+    seat = dirty()
+    assert [knob.name for knob in seat.knobs] == ["max_ratio_fine"]
+    assert [knob.name for knob in seat.watched] == ["max_ratio_fine", "strict_limit"]
+    assert seat.asked(DIRTY) == {"max_ratio_fine": 1_000_000}
+    assert {name for name, _ in seat.options(DIRTY)} == {"max_ratio_fine"}
+    limited = {"max_ratio_fine": 31_250, "strict_limit": 1}
+    assert seat.treated({**DIRTY, "max_ratio_fine": 31_250}) == limited
+    assert seat.treated(DIRTY) == {}
+    strict = replace(seat, baseline={**DIRTY, "strict_limit": 1})
+    assert strict.treated(limited) == {"max_ratio_fine": 31_250}
+
+
+def test_without_its_companion_a_knob_is_not_offered(tmp_path: Path) -> None:
+    machine = BacklogMachine(tmp_path)
+    (machine.root / STRICT).unlink()
+    proxy = replace(WRITEBACK, knobs={"max_ratio_fine": LIMIT})
+    transport = cast(Transport, MachineTransport(machine, [proxy]))
+    registry = Registry({"writeback": WritebackAdapter()}, {})
+    policy = make_policy("writeback", match={"devices": ["*"]})
+    (seat,) = build_seats([policy], registry, transport, [proxy.id])
+    assert seat.knobs == ()
+    assert "none of the policy's knobs is here" in seat.lacks
+
+
+def test_the_policy_sets_floors_and_aims() -> None:
+    seat = dirty(max_drain="2s", guards={"accepted": 0.5})
+    assert seat.aims == {"max_drain_s": 2.0}
+    assert [guard.floor for guard in seat.objective.guards] == [0.5, 0.95]
+    assert dirty().aims == {"max_drain_s": 5.0}
+    assert dirty().objective == WritebackAdapter.objective

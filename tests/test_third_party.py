@@ -57,7 +57,7 @@ def test_without_a_model_it_is_listed_and_recommends_nothing(
     scratch: Scratch, machine: Path
 ) -> None:
     listed = {each["name"]: each for each in scratch.json("adapters")["adapters"]}
-    assert listed.keys() == {"iosched", "merges", "readahead"}
+    assert listed.keys() == {"iosched", "merges", "readahead", "writeback"}
     assert listed["merges"]["model"] is None
     (found,) = _of_merges(scratch.json("apply", "--dry-run", "--root", machine))
     assert found["proposed"] is None
@@ -81,7 +81,7 @@ def test_a_broken_one_is_reported_and_skipped(
     made.write({"merges": "broken", "Merges": "Broken", "def reason(": "def excuse("})
     made.install(made.folder / "mlproxy-broken")
     report = made.json("adapters")
-    assert [each["name"] for each in report["adapters"]] == ["iosched", "readahead"]
+    assert [each["name"] for each in report["adapters"]] == ["iosched", "readahead", "writeback"]
     assert "abstract method" in report["broken"]["broken"]
     assert (
         "abstract method" in made.json("apply", "--dry-run", "--root", machine)["skipped"]["broken"]

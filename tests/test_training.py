@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
+from mlproxy.dataset import Dataset
 from mlproxy.errors import ConfigError
 from mlproxy.manifest import MODEL, digest_of
-from mlproxy.training import UNSURE, _has_skill, train
+from mlproxy.training import FEWEST_SURE, UNSURE, _has_skill, _skilled, train
 from tests.surrogate import ADAPTER, make_records
 
 SMALL = [r for r in make_records() if r.group.startswith(("device0", "device1", "device2"))]
@@ -51,3 +54,13 @@ def test_skill_is_a_gain_on_groups_never_seen(gain: list[float], skill: bool) ->
 
 def test_many_windows_of_one_group_are_one_witness() -> None:
     assert not _has_skill(np.full(100, 0.5), ["g"] * 100)
+
+
+def test_a_skill_in_what_is_sure_must_show_in_enough_groups() -> None:
+    data = cast(
+        Dataset,
+        SimpleNamespace(group=[f"g{n // 2}" for n in range(10)], gain_log=np.full(10, 0.5)),
+    )
+    assert _skilled(data, np.arange(10), FEWEST_SURE)
+    assert not _skilled(data, np.arange(8), FEWEST_SURE)
+    assert _skilled(data, np.arange(8), 2)

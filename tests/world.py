@@ -35,6 +35,7 @@ from tests.machine import NS, Clock, Machine, MachineTransport, reads
 
 KNOBS: Mapping[str, Mapping[str, Any]] = {
     "readahead": {"read_ahead_kb": {"min": 4, "max": 8192}},
+    "writeback": {"max_ratio_fine": {"min": 1000, "max": 1_000_000, "max_step": None}},
     "iosched": {"scheduler": {"allow": ["none", "mq-deadline"]}, "nr_requests": {"max": 1024}},
 }
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from mlproxy.actuator import Actuator
 from mlproxy.cli.schema import FoundChange
 from mlproxy.cli.signals import undisturbed, unwinding
-from mlproxy.errors import MlproxyError
+from mlproxy.errors import MlproxyError, WriteRefused
 from mlproxy.journal import Journal
+from mlproxy.knob import Unit
 from mlproxy.outcomes import Outcomes
 from mlproxy.restore import Restored
 
@@ -66,6 +67,9 @@ class Hand:
         seat, rec = finding.seat, finding.recommendation
         assert rec is not None
         knob = seat.adapter.knob(rec.knob)
+        if knob.trial is Unit.LEASE:
+            why = f"{knob.name} is changed step by step under guards, which `mlproxy run` does"
+            raise WriteRefused(f"{why}; `mlproxy apply` writes once")
         self._actuator.hold(seat.proxy)
         self._touched.append(finding)
         return self._actuator.set(seat.proxy, seat.adapter, knob, rec.proposed, seat.clamp(knob))

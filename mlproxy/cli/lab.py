@@ -48,15 +48,14 @@ def record(
     """
     require_live(root, "record")
     from mlproxy.lab.profile import PROFILES
+    from mlproxy.lab.sweep import profiles_for, sweep
 
     found = load_registry().get(adapter)
-    names = profile or list(PROFILES)
+    names = profile or profiles_for(found)
     unknown = [name for name in names if name not in PROFILES]
     if unknown:
         raise ConfigError(f"no device profile {unknown[0]!r}; there is: {', '.join(PROFILES)}")
     require_root("record")
-    from mlproxy.lab.sweep import sweep
-
     sweep(found, [PROFILES[name] for name in names], output, repeats, quick)
 
 

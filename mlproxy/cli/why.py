@@ -46,7 +46,7 @@ def _values(
 ) -> dict[str, float | None]:
     """What the model was shown, by column."""
     vector = adapter.schema.model_validate(features).vector()
-    names = column_names(adapter.schema.names(), adapter.knobs)
-    row = fill_rows(vector, adapter.knobs, setting, [candidate])[0].tolist()
+    names = column_names(adapter.schema.names(), adapter.asked)
+    row = fill_rows(vector, adapter.asked, setting, [candidate])[0].tolist()
     shown = zip(names, row, strict=True)
     return {name: None if math.isnan(value) else value for name, value in shown}

@@ -31,6 +31,7 @@ READY_S = 30.0
 END_S = 15.0
 KNOBS: Mapping[str, Mapping[str, str]] = {
     "readahead": {"read_ahead_kb": "bdi/read_ahead_kb"},
+    "writeback": {"max_ratio_fine": "bdi/max_ratio_fine", "strict_limit": "bdi/strict_limit"},
     "iosched": {
         "scheduler": "queue/scheduler",
         "nr_requests": "queue/nr_requests",
@@ -237,11 +238,14 @@ def policy(
     slot: str = "",
     objective: Path | None = None,
     model: str = "builtin",
+    max_drain: str = "",
 ) -> str:
     """A policy document for a bed's disk: the adapter's own ranges and rules, this start."""
     from mlproxy.registry import load_registry
 
     named = {"start": start, "trust": trust, "model": model}
+    if max_drain:
+        named["max_drain"] = max_drain
     if slot:
         named["trial"] = f"{{slot: {slot}}}"
     if objective is not None:

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -64,10 +64,14 @@ class JobResult:
 
 @dataclass(frozen=True)
 class WorkloadResult:
-    """One run of a workload, ramp excluded, and the windows an observer collected in it."""
+    """One run of a workload, ramp excluded, and the windows an observer collected in it.
+
+    `metrics` are those that the jobs alone do not tell.
+    """
 
     jobs: tuple[JobResult, ...]
     windows: Windows
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, role: str) -> tuple[JobResult, ...]:
         """The results of one role."""

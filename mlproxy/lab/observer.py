@@ -18,8 +18,19 @@ from mlproxy.transports.stock import StockTransport
 from mlproxy.tree import Tree
 
 WINDOW_S = 0.98
-KEPT = ("disk.", "host.", "trace.", "psi.io.", "psi.memory.")
-KEPT_VM = ("nr_dirty", "nr_writeback", "nr_dirtied", "nr_written", "pgpgin", "pgpgout")
+KEPT = ("bdi.", "disk.", "host.", "trace.", "psi.io.", "psi.memory.")
+KEPT_VM = (
+    "nr_dirty",
+    "nr_writeback",
+    "nr_dirtied",
+    "nr_written",
+    "nr_dirty_threshold",
+    "nr_active_file",
+    "nr_inactive_file",
+    "pgsteal_file",
+    "pgpgin",
+    "pgpgout",
+)
 OWN_VM = ("pgfault", "pgmajfault", "workingset_refault_file")
 """Counters taken from the workload's cgroup: on a quiet host the same as the host's."""
 

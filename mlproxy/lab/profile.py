@@ -49,6 +49,7 @@ _ALL = (
     Profile("ssd-dilated", latency_us=1000, bandwidth_mb_s=50, channels=8),
     Profile("ssd-5ms", latency_us=5000, bandwidth_mb_s=100, channels=8),
     Profile("disk-seek", latency_us=100, bandwidth_mb_s=100, channels=1, seek_ms=10.5),
+    Profile("stick", latency_us=1000, bandwidth_mb_s=20, channels=8),
     Profile("fast", latency_us=0, bandwidth_mb_s=math.inf, channels=64),
 )
 

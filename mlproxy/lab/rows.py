@@ -34,9 +34,10 @@ def read_rows(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
 
 
 def records_of(adapter: Adapter, rows: Iterable[Mapping[str, Any]]) -> list[Record]:
-    """One record per row that has at least one window with I/O in it."""
-    found = (_record(adapter, row) for row in rows)
-    return [record for record in found if record.windows]
+    """One record per row that has a window with I/O in it, or metrics of its own: what a
+    setting does counts also where its windows say nothing."""
+    found = ((_record(adapter, row), row.get("metrics")) for row in rows)
+    return [record for record, metrics in found if record.windows or metrics]
 
 
 def metrics_of(jobs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -60,7 +61,7 @@ def windows_of(row: Mapping[str, Any]) -> list[Window]:
 def setting_of(adapter: Adapter, effective: Mapping[str, str]) -> Setting:
     """The adapter's knobs as a row's effective state shows them."""
     found: dict[str, Value] = {}
-    for knob in adapter.knobs:
+    for knob in adapter.asked:
         for path, text in effective.items():
             if path.endswith(f"/{knob.path}"):
                 found[knob.name] = _value(knob, text)
@@ -75,7 +76,7 @@ def _record(adapter: Adapter, row: Mapping[str, Any]) -> Record:
         group=f"{row['profile']}/{row['workload']}",
         setting=setting,
         windows=tuple(window for window in windows if window),
-        metrics=metrics_of(row["result"]),
+        metrics=row.get("metrics") or metrics_of(row["result"]),
     )
 
 
@@ -85,9 +86,10 @@ def _features(
     if adapter.idle(window):
         return {}
     try:
-        return adapter.features(window, proxy, setting).model_dump()
+        found = adapter.features(window, proxy, setting)
     except Missing:
         return {}
+    return found.model_dump() if adapter.teaches(found, setting) else {}
 
 
 def _proxy(adapter: Adapter, row: Mapping[str, Any]) -> Proxy:

@@ -216,6 +216,7 @@ class Campaign:
             "effective": effective,
             "facts": dict(self.facts),
             "result": result.as_json(),
+            "metrics": dict(result.metrics),
             "windows": result.windows,
             "started_ns": started_ns,
             "versions": self.versions,

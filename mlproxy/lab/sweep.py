@@ -8,10 +8,11 @@ from pathlib import Path
 from mlproxy.adapter import Adapter
 from mlproxy.errors import LabError
 from mlproxy.knob import Setting
+from mlproxy.lab import backlog
 from mlproxy.lab.arm import Arm, arm
 from mlproxy.lab.fio import lay_out
 from mlproxy.lab.observer import Observer
-from mlproxy.lab.profile import Profile
+from mlproxy.lab.profile import PROFILES, Profile
 from mlproxy.lab.runner import declare, run_rows
 from mlproxy.lab.testbed import TestBed
 from mlproxy.lab.variants import IOSCHED_VARIANTS, READAHEAD_VARIANTS
@@ -29,6 +30,8 @@ def sweep(
 
     Returns how many rows were run. Raises: LabError, NotPermitted, Busy.
     """
+    if adapter.objective.metric == backlog.METRIC:
+        return backlog.sweep_backlog(adapter, profiles, path, repeats, quick)
     workloads = workloads_of(adapter)[:: QUICK if quick else 1]
     arms = [setting_arm(adapter, setting) for setting in adapter.sweep()]
     if not arms:
@@ -45,6 +48,13 @@ def sweep(
             finally:
                 observer.close()
     return done
+
+
+def profiles_for(adapter: Adapter) -> list[str]:
+    """The devices that show what an adapter's knobs do, by name."""
+    if adapter.objective.metric == backlog.METRIC:
+        return ["stick"]
+    return [name for name in PROFILES if name != "stick"]
 
 
 def workloads_of(adapter: Adapter) -> tuple[Workload, ...]:

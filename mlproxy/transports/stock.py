@@ -10,6 +10,7 @@ Attributes of a sample:
              these reads. Swap on zram counts: its faults are in vm.pgmajfault too. A loop
              device whose file lies on a counted disk does not.
     vm.*     every key of /proc/vmstat.
+    bdi.*    a bdi's own dirty data (transports/bdi_stats.py), for adapters that ask for it.
     trace.*  where read requests lie (transports/requests.py), where tracing is possible.
     psi.*    {io,memory,cpu}.{some,full}_us, total stall, and _avg10 in percent.
 """
@@ -25,6 +26,7 @@ from mlproxy.parse import parse_choice, parse_int
 from mlproxy.proxy import Proxy
 from mlproxy.snapshot import Sample
 from mlproxy.stack import Stack, StackObject
+from mlproxy.transports.bdi_stats import read_bdi_stats, stats_path
 from mlproxy.transports.counters import DiskTable, HostCounters, HostTotal
 from mlproxy.transports.leaf import leaf_devno
 from mlproxy.transports.limits import Range, kernel_range
@@ -72,6 +74,7 @@ class StockTransport:
         self._untraced = untraced
         self._requests = requests
         self._traced: dict[str, str] = {}
+        self._stats: dict[str, str] = {}
         self._sources: dict[str, Source] = {}
         self._levels: dict[str, Subject] = {}
         self._disks = DiskTable()
@@ -105,10 +108,16 @@ class StockTransport:
             own = source.update(rows) if source else None
             if own:
                 cells[proxy.id] = own
-        if self._requests is None:
-            return Tick(taken_ns, cells, self._levels, self._shared())
-        self._requests.update()
-        return Tick(taken_ns, cells, self._levels, self._shared(), self._places)
+        if self._requests is not None:
+            self._requests.update()
+        beside = self._beside if self._requests is not None or self._stats else None
+        return Tick(taken_ns, cells, self._levels, self._shared(), beside)
+
+    def _beside(self, proxy_id: str) -> Mapping[str, float]:
+        """What is known of one proxy besides its disk counters."""
+        path = self._stats.get(proxy_id)
+        places = self._places(proxy_id) if self._requests is not None else {}
+        return {**places, **read_bdi_stats(self._tree, path)} if path else places
 
     def _places(self, proxy_id: str) -> Mapping[str, float]:
         devno = self._traced.get(proxy_id)
@@ -169,6 +178,8 @@ class StockTransport:
         missing = [knob.name for knob in adapter.knobs if knob.name not in knobs]
         found = [f"no such knob here: {name}" for name in missing]
         found += self._blind_spots(adapter.subject, item)
+        if "bdi" in adapter.reads and self._tree.read(stats_path(item.path)) is None:
+            found.append("debugfs cannot be read: only the host's dirty data is known")
         if "nr_requests" in knobs and not self._debugfs(item.disk):
             found.append("debugfs cannot be read: the depth in force cannot be checked")
         return found
@@ -205,6 +216,9 @@ class StockTransport:
             leaf = adapter.subject == "disk"
             kept[proxy_id] = known if known and same else Source(self._tree, item, inflight=leaf)
         self._sources = kept
+        own = {key: path for key, path in self._stats.items() if not key.startswith(prefix)}
+        asked = items if "bdi" in adapter.reads else {}
+        self._stats = own | {key: stats_path(item.path) for key, item in asked.items()}
         # A tick that is still in use keeps the levels that it was made with.
         self._levels = levels | dict.fromkeys(items, adapter.subject)
 

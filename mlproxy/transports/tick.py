@@ -65,7 +65,7 @@ class Tick(Mapping[str, Sample]):
         shared: Mapping[Subject, Layers],
         traced: Callable[[str], Mapping[str, float]] | None = None,
     ) -> None:
-        """`traced`: values of one proxy that come from a tracepoint."""
+        """`traced`: values of one proxy that come from a tracepoint or a file of their own."""
         self.taken_ns = taken_ns
         self._cells = cells
         self._levels = levels

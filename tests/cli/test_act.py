@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from mlproxy.cli.findings import found_change
 from mlproxy.cli.restoring import put_back
 from mlproxy.cli.schema import ExplainReport, RevertReport, StatusReport
 from mlproxy.decide import Answer, Prediction
-from mlproxy.errors import Busy
+from mlproxy.errors import Busy, WriteRefused
 from mlproxy.knob import Value
 from mlproxy.policy import Policy
 from mlproxy.recommendation import Recommendation
@@ -26,6 +27,7 @@ from mlproxy.survey import Finding
 from mlproxy.transports.stock import StockTransport
 from mlproxy.tree import Tree
 from mlproxy.verdict import Verdict
+from tests.backlog_machine import LIMIT, STRICT, WRITEBACK, BacklogMachine
 from tests.cli.conftest import Command
 from tests.faults import READ_AHEAD_KB, READAHEAD, make_tree, put
 
@@ -166,3 +168,28 @@ def test_outcomes_hold_the_decision_and_the_change(root: Path, state: Path) -> N
     kinds = {entry["kind"]: entry for entry in map(json.loads, lines)}
     assert kinds["decision"]["id"] == kinds["change"]["recommendation"] == REC.id
     assert kinds["decision"]["action"] == "apply"
+
+
+def test_what_comes_in_steps_is_left_to_the_agent(tmp_path: Path, state: Path) -> None:
+    machine = BacklogMachine(tmp_path)
+    adapter = load_registry().get("writeback")
+    policy = Policy.model_validate(
+        {"apiVersion": "mlproxy/v1", "adapter": "writeback", "knobs": {"max_ratio_fine": {}}}
+    )
+    held = {"max_ratio_fine": 1_000_000, "strict_limit": 0}
+    seat = Seat(WRITEBACK, adapter, policy, None, adapter.asked, {"max_ratio_fine": _any()}, held)
+    rec = replace(
+        REC, proxy=WRITEBACK.id, knob="max_ratio_fine", current=1_000_000, proposed=15_625,
+        baseline=1_000_000,
+    )  # fmt: skip
+    options = (Prediction("max_ratio_fine", 15_625, 0.7, 0.3),)
+    answer = Answer(rec, options, adapter.schema.model_construct(backlog_share=0.8))
+    finding = Finding(seat, answer, Verdict("apply", "gain", "sure"), "sure")
+    row = found_change(finding, StockTransport(Tree(machine.root)))
+    assert row.do == (f"echo 15625 > /{LIMIT}", f"echo 1 > /{STRICT}")
+    assert row.undo == (f"echo 1000000 > /{LIMIT}", f"echo 0 > /{STRICT}")
+    with hand(machine.root, state) as doing:
+        (done,) = doing.apply([finding], [row])
+        assert isinstance(doing.error, WriteRefused)
+    assert "which `mlproxy run` does" in (done.trouble or "")
+    assert (machine.value(), machine.strict) == (1_000_000, 0)

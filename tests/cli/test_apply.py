@@ -114,6 +114,6 @@ def test_broken_default_policy_costs_its_adapter_only(
     monkeypatch.setattr(session, "default_policy", default_policy)
     ended = mlproxy("apply", "--dry-run", "--root", tree, "--json")
     report = ApplyReport.model_validate_json(ended.out)
-    assert {found.adapter for found in report.findings} == {"readahead"}
+    assert {found.adapter for found in report.findings} == {"readahead", "writeback"}
     assert "iosched" in report.skipped
     assert "adapter iosched is skipped" in ended.err

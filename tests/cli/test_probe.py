@@ -31,7 +31,7 @@ def test_probe_json_gives_the_ranges_that_kernel_and_adapter_allow(
     assert by_knob["read_ahead_kb"].special == {"0": "off"}
     assert "mq-deadline" in by_knob["scheduler"].choices
     progress = {proxy.adapter: proxy.progress for proxy in report.proxies}
-    assert progress == {"readahead": "", "iosched": "disk.read_ios"}
+    assert progress == {"readahead": "", "iosched": "disk.read_ios", "writeback": ""}
 
 
 def test_probe_names_the_objective_of_the_policy(

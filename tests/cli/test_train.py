@@ -68,7 +68,7 @@ def test_bad_rows_name_file_and_line(mlproxy: Command, tmp_path: Path) -> None:
 def test_unknown_adapter_lists_the_installed(mlproxy: Command, tmp_path: Path) -> None:
     ended = mlproxy("train", "frob", tmp_path, "-o", tmp_path / "model")
     assert ended.code == 2
-    assert "no adapter 'frob'; installed: iosched, readahead" in ended.err
+    assert "no adapter 'frob'; installed: iosched, readahead, writeback" in ended.err
 
 
 def test_record_knows_the_profiles(mlproxy: Command) -> None:

@@ -83,3 +83,10 @@ def test_what_is_no_row_is_named_with_its_line(tmp_path: Path, text: str) -> Non
     path.write_text(json.dumps(row()) + "\n" + text + "\n")
     with pytest.raises(ConfigError, match=r"rows\.jsonl:2"):
         list(read_rows([path]))
+
+
+def test_metrics_of_its_own_stand_for_a_row_also_without_windows() -> None:
+    own = {**row(ios=0.001), "metrics": {"drains_s": 0.2}}
+    (record,) = records_of(ReadaheadAdapter(), [own])
+    assert record.metrics == {"drains_s": 0.2}
+    assert record.windows == ()

@@ -18,7 +18,7 @@ from mlproxy.lab.bench.report import Report
 from mlproxy.lab.bench.setup import Setup
 from mlproxy.lab.lock import LOCK_PATH, lab_lock
 
-BENCHES = ("reaction", "grid", "iosched", "noharm", "cost")
+BENCHES = ("reaction", "grid", "iosched", "noharm", "cost", "writeback")
 WAIT_S = 4 * 3600.0
 WIDTH = 140
 

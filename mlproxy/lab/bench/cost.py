@@ -104,7 +104,7 @@ def _decisions(report: Report, setup: Setup) -> None:
     questions = list(_questions(adapter, PROXIES))
     count = QUICK_DECISIONS if setup.quick else FULL_DECISIONS
     rows = np.vstack(
-        [fill_rows(q.views[0].vector, adapter.knobs, q.held, settings_of(q)[1:]) for q in questions]
+        [fill_rows(q.views[0].vector, adapter.asked, q.held, settings_of(q)[1:]) for q in questions]
     )
     with _one_core():
         predicted = _times_us(lambda: model.predict(rows, CONFIDENCE), count)

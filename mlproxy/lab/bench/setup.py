@@ -23,12 +23,14 @@ from mlproxy.registry import load_registry
 
 @dataclass(frozen=True)
 class Setup:
-    """Size, seed, models by adapter name ("builtin" where absent), and only these workloads."""
+    """Size, seed, models by adapter name ("builtin" where absent), only these workloads, and
+    further options of agentrun.policy."""
 
     quick: bool = False
     seed: int = 0
     only: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def policies(self, *adapters: str, **options: Any) -> dict[str, str]:
         """A policy per adapter; see agentrun.policy. ModelError when a model cannot be loaded,
@@ -37,7 +39,7 @@ class Setup:
         for name in adapters:
             model = self.models.get(name, "builtin")
             load_model(load_registry().get(name), model)
-            found[name] = policy(name, model=model, **options)
+            found[name] = policy(name, model=model, **{**self.options, **options})
         return found
 
 
