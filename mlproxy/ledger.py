@@ -14,7 +14,7 @@ from mlproxy.change import Change
 from mlproxy.controller import Controller
 from mlproxy.decide import Answer
 from mlproxy.kernel_ruling import KernelRuling
-from mlproxy.knob import Setting
+from mlproxy.knob import Setting, Unit, Value
 from mlproxy.outcomes import Outcomes
 from mlproxy.recommendation import Recommendation
 from mlproxy.restore import Restored
@@ -88,7 +88,7 @@ class Ledger:
         proxy = controller.seat.proxy
         if change.why not in UNSAID:
             self._changes[proxy.id] = self._changes.get(proxy.id, 0) + (change.why != "look")
-            held = before.get(change.knob, change.before)
+            held = _undone(controller, change, before)
             do, undo = change.lines(proxy, "" if held is None else held)
             rec = controller.ruling.recommendation.id if controller.ruling else ""
             self.outcomes.write(
@@ -228,6 +228,17 @@ class Ledger:
             looks=controller.looks,
             look_s=controller.look_ns / NS,
         )
+
+
+def _undone(controller: Controller, change: Change, before: Setting) -> Value | None:
+    """What undoes a change: what was in force, or the baseline where steps led to it."""
+    stepped = any(
+        knob.name == change.knob and knob.trial is Unit.LEASE
+        for knob in controller.seat.adapter.knobs
+    )
+    if stepped and change.why == "gain":
+        return controller.seat.baseline.get(change.knob)
+    return before.get(change.knob, change.before)
 
 
 def _standing(ruling: Ruling | None) -> tuple[object, ...] | None:

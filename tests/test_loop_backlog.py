@@ -38,6 +38,9 @@ def test_a_stream_ends_at_the_largest_limit_that_drains_in_time(tmp_path: Path) 
     assert world.machine.backlog_kb / SPEED_KB_S <= 5.0
     changes = world.records("change")
     assert [each["knob"] for each in changes].count("max_ratio_fine") == 1, "steps are not told"
+    undo = {each["knob"]: each["undo"] for each in changes}
+    assert undo["max_ratio_fine"] == f"echo {WHOLE} > /{LIMIT}"
+    assert undo["strict_limit"] == f"echo 0 > /{STRICT}"
 
 
 def test_the_limit_comes_down_as_the_backlog_drains_and_nobody_stands_for_long(
