@@ -252,9 +252,13 @@ class Controller(Tenure):
         elif not idle and self.blind:
             self._consider_look(sight.shifted, now_ns)
         elif not idle:
-            self._informed_ns = now_ns
-            if self.ruling is not None and self._content and not sight.shifted:
-                self.ruling.renew(now_ns)
+            self._stay(sight.shifted, now_ns)
+
+    def _stay(self, shifted: bool, now_ns: int) -> None:
+        """At an informative value: the last word stands until the model is asked again."""
+        self._informed_ns = now_ns
+        if self.ruling is not None and self._content and not shifted:
+            self.ruling.renew(now_ns)
 
     def _consider_look(self, shifted: bool, now_ns: int) -> None:
         """At a blind value: look at once if nothing is known or something moved, else when
