@@ -62,7 +62,10 @@ class Requests:
 
     def counters(self, devno: str) -> Mapping[str, float]:
         """The counters of one device; zeros the first time, from then on it is counted."""
-        return self._devices.setdefault(devno, Places()).counters()
+        places = self._devices.get(devno)
+        if places is None:
+            places = self._devices[devno] = Places()
+        return places.counters()
 
     def close(self) -> None:
         """Stop tracing."""
