@@ -252,11 +252,11 @@ class Controller(Tenure):
         elif not idle and self.blind:
             self._consider_look(sight.shifted, now_ns)
         elif not idle:
-            self._informed_ns = now_ns
-            self._confirm(sight.shifted, now_ns)
+            self._stay(sight.shifted, now_ns)
 
-    def _confirm(self, shifted: bool, now_ns: int) -> None:
-        """What is the best by the last word goes on without being asked about in every window."""
+    def _stay(self, shifted: bool, now_ns: int) -> None:
+        """At an informative value: the last word stands until the model is asked again."""
+        self._informed_ns = now_ns
         if self.ruling is not None and self._content and not shifted:
             self.ruling.renew(now_ns)
 

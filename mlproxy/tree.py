@@ -14,6 +14,7 @@ from mlproxy.links import resolve
 PAGE_BYTES = 4096
 CHUNK_BYTES = 1 << 16
 MOST_DESCRIPTORS = 16384
+WHOLE = ("sys/", "proc/pressure/")
 TAKEN = "taken_ns"
 
 
@@ -168,10 +169,11 @@ def _descriptor_limit() -> int:
 
 def _slurp(descriptor: int, path: str) -> str:
     """The whole file from its start. A file of procfs or debugfs comes in pieces
-    (fs/seq_file.c gives about a page at a time); one of sysfs is a page at most."""
+    (fs/seq_file.c gives about a page at a time); one of sysfs is a page at most, and one of
+    PSI a single record."""
     data = os.pread(descriptor, CHUNK_BYTES, 0)
-    short = len(data) < PAGE_BYTES and path.startswith("sys/") and "/debug/" not in path
-    if short or not data:
+    whole = path.startswith(WHOLE) and "/debug/" not in path and len(data) < PAGE_BYTES
+    if whole or not data:
         return data.decode(errors="replace")
     parts, offset = [data], len(data)
     while data := os.pread(descriptor, CHUNK_BYTES, offset):

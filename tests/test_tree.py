@@ -136,6 +136,25 @@ def test_long_files_of_procfs_come_whole() -> None:
     assert text.splitlines()[-1] == Path("/proc/self/maps").read_text().splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("path", "reads"),
+    [
+        ("sys/class/bdi/8:0/read_ahead_kb", 1),
+        ("proc/pressure/io", 1),
+        ("proc/vmstat", 2),
+        ("sys/kernel/debug/block/sda/hctx0/tags", 2),
+    ],
+)
+def test_only_a_file_that_comes_in_pieces_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, reads: int
+) -> None:
+    write(tmp_path, path, "128\n")
+    asked, pread = [], os.pread
+    monkeypatch.setattr(os, "pread", lambda *where: asked.append(where) or pread(*where))
+    assert Tree(tmp_path).read(path) == "128\n"
+    assert len(asked) == reads
+
+
 def test_live_waits_and_goes_on() -> None:
     tree = Tree()
     before = tree.now_ns()

@@ -52,17 +52,20 @@ class Requests:
         if not seen:
             return
         numbers = seen["dev"]
-        reads = (seen["rwbs"] == ord("R")).any(axis=1)
         for number in set(numbers.tolist()):
             places = self._devices.get(f"{number >> 20}:{number & 0xFFFFF}")
             if places is not None:
-                mine = np.flatnonzero(reads & (numbers == number))
+                mine = np.flatnonzero(numbers == number)
+                mine = mine[(seen["rwbs"][mine] == ord("R")).any(axis=1)]
                 order = mine[np.argsort(seen["time_ns"][mine], kind="stable")]
                 places.add(seen["sector"][order], seen["nr_sector"][order])
 
     def counters(self, devno: str) -> Mapping[str, float]:
         """The counters of one device; zeros the first time, from then on it is counted."""
-        return self._devices.setdefault(devno, Places()).counters()
+        places = self._devices.get(devno)
+        if places is None:
+            places = self._devices[devno] = Places()
+        return places.counters()
 
     def close(self) -> None:
         """Stop tracing."""

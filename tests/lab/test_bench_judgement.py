@@ -159,6 +159,8 @@ def test_cpu_and_memory_of_a_process() -> None:
         cost.cpu_s(2**22 + 1)
     assert cost.resident_mb("Name:\tx\nVmRSS:\t  1000 kB\n") == pytest.approx(1.024)
     assert cost.resident_mb("") == 0.0
+    assert cost.wakes("Name:\tx\nvoluntary_ctxt_switches:\t7\n") == 7
+    assert cost.wakes("nonvoluntary_ctxt_switches:\t7\n") == 0
 
 
 @pytest.mark.parametrize(

@@ -50,14 +50,14 @@ def run(report: Report, setup: Setup) -> None:
         file = lay_out_file(bed, FILE_MB)
         with agent_on(bed, setup.policies(*ADAPTERS)) as agent:
             time.sleep(WARM_S)
-            idle = _share(agent.pid, seconds)
-            ticks = _ticks(agent.state)
+            idle, idle_wakes_s = _share(agent.pid, seconds)
             phases = f"{PATTERN}:{WARM_S + seconds + 5}"
             with started(bed, file, [Client(phases)], agent.state.parent / "logs"):
                 time.sleep(WARM_S)
-                active = _share(agent.pid, seconds)
+                active, active_wakes_s = _share(agent.pid, seconds)
                 rss_mb = resident_mb(Path(f"/proc/{agent.pid}/status").read_text())
-            report.run("agent", idle=idle, active=active, rss_mb=rss_mb, ticks=ticks)
+            rates = {"idle_wakes_s": idle_wakes_s, "active_wakes_s": active_wakes_s}
+            report.run("agent", idle=idle, active=active, rss_mb=rss_mb, **rates)
     report.say(f"{len(ADAPTERS)} adapters on one disk, interval 1 s, {seconds:.0f} s each.")
     report.judge(f"idle <= {IDLE_SHARE:.1%} of a core", f"{idle:.3%}", idle <= IDLE_SHARE)
     report.judge(f"active <= {ACTIVE_SHARE:.1%} of a core", f"{active:.3%}", active <= ACTIVE_SHARE)
@@ -83,18 +83,21 @@ def resident_mb(status: str) -> float:
     return 0.0
 
 
-def _share(pid: int, seconds: float) -> float:
-    """Share of one core that a process uses in the coming seconds."""
-    before_s, begun_s = cpu_s(pid), time.monotonic()
+def wakes(status: str) -> int:
+    """Times that a process slept, from /proc/PID/status."""
+    for line in status.splitlines():
+        if line.startswith("voluntary_ctxt_switches:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _share(pid: int, seconds: float) -> tuple[float, float]:
+    """Share of one core that a process uses in the coming seconds, and its wake-ups per second."""
+    status = Path(f"/proc/{pid}/status")
+    before_s, slept, begun_s = cpu_s(pid), wakes(status.read_text()), time.monotonic()
     time.sleep(seconds)
-    return (cpu_s(pid) - before_s) / (time.monotonic() - begun_s)
-
-
-def _ticks(state: Path) -> int:
-    from mlproxy.status import read_status
-
-    status = read_status(state)
-    return status.ticks if status else 0
+    passed_s = time.monotonic() - begun_s
+    return (cpu_s(pid) - before_s) / passed_s, (wakes(status.read_text()) - slept) / passed_s
 
 
 def _decisions(report: Report, setup: Setup) -> None:
