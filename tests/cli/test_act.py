@@ -183,7 +183,8 @@ def test_what_comes_in_steps_is_left_to_the_agent(tmp_path: Path, state: Path) -
         baseline=1_000_000,
     )  # fmt: skip
     options = (Prediction("max_ratio_fine", 15_625, 0.7, 0.3),)
-    answer = Answer(rec, options, adapter.schema.model_construct(backlog_share=0.8))
+    features = adapter.schema.model_construct(backlog_share=0.8)
+    answer = Answer(rec, options, features, {}, {})
     finding = Finding(seat, answer, Verdict("apply", "gain", "sure"), "sure")
     row = found_change(finding, StockTransport(Tree(machine.root)))
     assert row.do == (f"echo 15625 > /{LIMIT}", f"echo 1 > /{STRICT}")
