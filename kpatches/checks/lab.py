@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,11 +69,13 @@ def device(
     latency_us: int = 100,
     is_formatted: bool = True,
     mb_s: int = 0,
+    mkfs: Sequence[str] = ("mkfs.ext4", "-q"),
 ) -> Iterator[Device]:
-    """A memory-backed device whose requests take latency_us, with ext4 on it or raw.
+    """A memory-backed device whose requests take latency_us, with a file system or raw.
 
-    With mb_s it has that bandwidth and small requests: null_blk stalls on requests of more
-    than a fiftieth of a second.
+    Without a latency they complete where they were sent, and nobody sleeps.  With mb_s it
+    has that bandwidth and small requests: null_blk stalls on requests of more than a
+    fiftieth of a second.
     """
     config = CONFIGFS / name
     config.mkdir()
@@ -82,7 +84,7 @@ def device(
         for key, value in (
             ("size", size_mb),
             ("memory_backed", 1),
-            ("irqmode", 2),
+            ("irqmode", 2 if latency_us else 0),
             ("completion_nsec", latency_us * 1000),
             # Requests as large as windows, so that both can be compared
             ("max_sectors", mb_s * 16 if mb_s else 8192),
@@ -91,7 +93,7 @@ def device(
         ):
             (config / key).write_text(str(value))
         if is_formatted:
-            subprocess.run(["mkfs.ext4", "-q", f"/dev/{name}"], check=True)
+            subprocess.run([*mkfs, f"/dev/{name}"], check=True)
             mount.mkdir()
             subprocess.run(["mount", f"/dev/{name}", str(mount)], check=True)
         yield Device(name, mount)

@@ -4,8 +4,8 @@
 # -i keeps the terminal for the command.  The guest has a /tmp, /run, /mnt and /dev of
 # its own; of the host's only the repository and $MLPROXY_KERNEL_DIR are seen there.
 # MEM, SMP, TIMEOUT (seconds), APPEND (to the kernel's command line), KERNEL for another
-# image.  ICOUNT=off or on counts instructions instead of the time, each is one nanosecond of
-# the guest; idle time is skipped, or passes as on the host.
+# image.  ICOUNT=off or on counts instructions instead of the time, each is a nanosecond
+# of the guest; idle time is skipped (off), or passes as on the host (on).
 set -eu
 . "$(dirname "$0")/common.sh"
 interactive=
@@ -66,8 +66,8 @@ run_um() {
 
 run_x86() {
 	need qemu-system-x86_64 qemu-system-x86
-	# Not thread=multi: QEMU before 8.1 runs translated code once more that a jump label
-	# has replaced meanwhile ("Oops: int3")
+	# Not thread=multi: with QEMU 7.2 a CPU ran into the breakpoint of a jump label that was
+	# patched already ("Oops: int3")
 	set -- -accel tcg,thread=single
 	[ -z "${ICOUNT:-}" ] || set -- "$@" -icount "shift=0,sleep=$ICOUNT"
 	# The emulated time stamp counters agree, and nothing can watch them without ACPI
