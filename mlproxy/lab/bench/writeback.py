@@ -65,7 +65,7 @@ FULL = Size(
     ("burst-2s", "burst-8s", "burst-30s", "overwrite-3s", "overwrite-8s", "overwrite-large"),
     60.0,
 )
-QUICK = Size(20.0, 2, 45.0, 10.0, ("burst-2s", "burst-8s", "overwrite-8s"), 20.0)
+QUICK = Size(20.0, 2, 70.0, 10.0, ("burst-2s", "burst-8s", "overwrite-8s"), 20.0)
 
 
 @dataclass(frozen=True)
