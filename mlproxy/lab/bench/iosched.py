@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from mlproxy.lab import fio
 from mlproxy.lab.bench.arms import Arms
-from mlproxy.lab.bench.report import Report, mb_s
+from mlproxy.lab.bench.report import Report, interval_text, mb_s
 from mlproxy.lab.bench.setup import Setup
 from mlproxy.lab.fio import WorkloadResult, lay_out
 from mlproxy.lab.profile import PROFILES
-from mlproxy.lab.stats import Interval, paired_ratio
+from mlproxy.lab.stats import paired_ratio
 from mlproxy.lab.testbed import TestBed
 from mlproxy.lab.workload import IOSCHED_TRAINING, Workload, by_name
 
@@ -68,19 +68,14 @@ def judge(report: Report, profile: str, pairs: list[Pair], *, asked: bool) -> No
     writer = paired_ratio([p.agent_write for p in pairs], [p.default_write for p in pairs])
     report.judge(
         f"{profile}: mean read latency >= {LATENCY_FACTOR:g}x lower",
-        f"{shown(latency)}x lower",
+        f"{interval_text(latency, '.2f')}x lower",
         latency.estimate >= LATENCY_FACTOR if asked else None,
     )
     report.judge(
         f"{profile}: writer >= {WRITER_FLOOR:.0%} of the default",
-        f"{shown(writer)}x",
+        f"{interval_text(writer, '.2f')}x",
         writer.estimate >= WRITER_FLOOR if asked else None,
     )
-
-
-def shown(interval: Interval) -> str:
-    """An estimate with its interval."""
-    return f"{interval.estimate:.2f} ({interval.lower:.2f} to {interval.upper:.2f})"
 
 
 def _pairs(

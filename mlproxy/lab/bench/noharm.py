@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlproxy.lab.bench.arms import Arms
-from mlproxy.lab.bench.report import Report, mb_s
+from mlproxy.lab.bench.report import Report, interval_text, mb_s
 from mlproxy.lab.bench.setup import Setup, after_s, short_runs
 from mlproxy.lab.fio import lay_out
 from mlproxy.lab.profile import PROFILES
@@ -60,10 +60,7 @@ def judge(report: Report, workload: str, ratios: Sequence[float], rule: RepeatRu
     """One workload. A quick run is too short to prove the floor: it fails only on proven harm."""
     interval = ratio_interval(ratios)
     verdict = rule.judge(ratios)
-    found = (
-        f"{interval.estimate:.3f} ({interval.lower:.3f} to {interval.upper:.3f}), "
-        f"{len(ratios)} pairs, {verdict.value}"
-    )
+    found = f"{interval_text(interval, '.3f')}, {len(ratios)} pairs, {verdict.value}"
     if report.quick:
         asked = f"{workload}: agent / default not proven below {rule.floor}"
         report.judge(asked, found, interval.upper >= rule.floor)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from mlproxy.cli.console import line, table
 from mlproxy.lab.runner import versions
+from mlproxy.lab.stats import Interval
 
 FORMAT = 1
 
@@ -108,6 +109,14 @@ class Report:
         head += [f"Made by `{command}`; every run is in the JSON file beside this one.", ""]
         body = ["| asked | found | |", "|---|---|---|", *rows, ""]
         return "\n".join([*head, *body, *(f"- {note}" for note in self.notes)]) + "\n"
+
+
+def interval_text(interval: Interval, spec: str) -> str:
+    """An estimate with its bounds, each in the same format: "3.87 (3.82 to 3.90)"."""
+    estimate, lower, upper = (
+        format(each, spec) for each in (interval.estimate, interval.lower, interval.upper)
+    )
+    return f"{estimate} ({lower} to {upper})"
 
 
 def _shown(value: object) -> str:

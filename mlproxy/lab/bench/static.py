@@ -28,7 +28,8 @@ class Static:
     @property
     def best_kb(self) -> int:
         """The value with the best mean."""
-        return max(self.means, key=lambda kb: self.means[kb])
+        means = self.means
+        return max(means, key=means.__getitem__)
 
     @property
     def best(self) -> float:

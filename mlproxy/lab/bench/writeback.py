@@ -23,7 +23,7 @@ from mlproxy.lab.backlog import (
     thresholds,
 )
 from mlproxy.lab.bench.arms import Arms
-from mlproxy.lab.bench.report import Report
+from mlproxy.lab.bench.report import Report, interval_text
 from mlproxy.lab.bench.setup import Setup
 from mlproxy.lab.profile import PROFILES
 from mlproxy.lab.stats import Interval, paired_ratio
@@ -112,11 +112,11 @@ def judge_stream(report: Report, pairs: list[tuple[Streamed, Streamed]]) -> None
         found = _ratio([(getattr(d, name), getattr(a, name)) for d, a in pairs])
         met = None if asked is None else found.estimate >= asked
         text = f"stream: {name}, times shorter" + (f", at least {asked:g}" if asked else "")
-        report.judge(text, shown(found), met)
+        report.judge(text, interval_text(found, ".3g"), met)
     written = _ratio([(agent.written_mb_s, default.written_mb_s) for default, agent in pairs])
     report.judge(
         f"stream: device writes >= {WRITTEN_FLOOR:.0%} of the default",
-        shown(written),
+        interval_text(written, ".3g"),
         written.estimate >= WRITTEN_FLOOR,
     )
 
@@ -126,7 +126,7 @@ def judge_burst(report: Report, name: str, pairs: list[tuple[float, float]]) -> 
     accepted = _ratio([(agent, default) for default, agent in pairs])
     report.judge(
         f"{name}: accepted >= {ACCEPTED_FLOOR:.0%} of the default (up to {ENOUGH_MB_S:g} MB/s)",
-        shown(accepted),
+        interval_text(accepted, ".3g"),
         accepted.estimate >= ACCEPTED_FLOOR,
     )
 
@@ -134,11 +134,6 @@ def judge_burst(report: Report, name: str, pairs: list[tuple[float, float]]) -> 
 def _ratio(pairs: list[tuple[float, float]]) -> Interval:
     above, below = zip(*pairs, strict=True)
     return paired_ratio(above, below)
-
-
-def shown(interval: Interval) -> str:
-    """An estimate with its interval."""
-    return f"{interval.estimate:.3g} ({interval.lower:.3g} to {interval.upper:.3g})"
 
 
 def _streams(
