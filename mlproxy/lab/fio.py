@@ -66,12 +66,13 @@ class JobResult:
 class WorkloadResult:
     """One run of a workload, ramp excluded, and the windows an observer collected in it.
 
-    `metrics` are those that the jobs alone do not tell.
+    `metrics` are those that the jobs alone do not tell, `notes` whatever else belongs to the row.
     """
 
     jobs: tuple[JobResult, ...]
     windows: Windows
     metrics: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, role: str) -> tuple[JobResult, ...]:
         """The results of one role."""

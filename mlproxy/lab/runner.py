@@ -36,7 +36,6 @@ from mlproxy.errors import LabError
 from mlproxy.lab import fio
 from mlproxy.lab.arm import Arm, KnobState
 from mlproxy.lab.lock import LOCK_PATH, lab_lock
-from mlproxy.lab.workload import Workload
 
 
 class Bed(fio.Bed, Protocol):
@@ -49,12 +48,21 @@ class Bed(fio.Bed, Protocol):
     def drop_caches(self) -> None: ...
 
 
+class Subject(Protocol):
+    """What a row runs: a dataclass, since its definition is a part of the row's id."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def family(self) -> str: ...
+
+
 class Measure(Protocol):
-    """Runs a workload once; fio.run is the one that is used."""
+    """Runs a row's workload once; fio.run is the one for a Workload."""
 
     def __call__(
         self,
-        workload: Workload,
+        workload: Any,
         bed: Bed,
         runtime_s: float,
         ramp_s: float,
@@ -68,7 +76,7 @@ class Measure(Protocol):
 class Row:
     """One run to be made. The repeat is also the workload's seed, the same for every arm."""
 
-    workload: Workload
+    workload: Subject
     arm: Arm
     repeat: int
     runtime_s: float
@@ -82,7 +90,7 @@ class Row:
 
 
 def declare(
-    workloads: Iterable[Workload],
+    workloads: Iterable[Subject],
     arms: Iterable[Arm],
     repeats: int | range,
     *,
@@ -217,6 +225,7 @@ class Campaign:
             "facts": dict(self.facts),
             "result": result.as_json(),
             "metrics": dict(result.metrics),
+            **({"notes": dict(result.notes)} if result.notes else {}),
             "windows": result.windows,
             "started_ns": started_ns,
             "versions": self.versions,
