@@ -99,7 +99,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 lock:  ## choose new versions for requirements.lock (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
-	  --no-emit-index-url --no-annotate --no-header --extra dev --extra build \
+	  --no-emit-index-url --no-annotate --no-header --extra dev --extra build --extra bench \
 	  pyproject.toml --output-file requirements.lock
 
 dist: $(VENV)/.ready  ## build the wheel and the source archive
