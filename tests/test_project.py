@@ -22,7 +22,11 @@ CODE = sorted(
     for folder in ("mlproxy", "adapters", "tests", ".ci")
     for path in (ROOT / folder).rglob("*.py")
 )
-CORE = [p for p in (ROOT / "mlproxy").rglob("*.py") if p.parent.name not in ("cli", "lab", "bench")]
+CORE = [
+    p
+    for p in (ROOT / "mlproxy").rglob("*.py")
+    if not {"cli", "lab"} & set(p.relative_to(ROOT).parts)
+]
 ADAPTERS = sorted(path.name for path in (ROOT / "adapters").glob("mlproxy_*"))
 TEXTS = sorted(
     {

@@ -11,6 +11,7 @@ import typer
 
 from mlproxy.cli.adapters import adapters_app
 from mlproxy.cli.apply import apply
+from mlproxy.cli.bench import bench_app
 from mlproxy.cli.check import check
 from mlproxy.cli.console import note
 from mlproxy.cli.exit_codes import INTERNAL, INTERRUPTED, epilog
@@ -36,6 +37,7 @@ COMMANDS = (probe, apply, run, status, explain, revert, pause, resume)
 for command in (*COMMANDS, check, record, train, demo):
     app.command()(command)
 app.add_typer(adapters_app, name="adapters")
+app.add_typer(bench_app, name="bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

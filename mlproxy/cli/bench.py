@@ -1,0 +1,138 @@
+"""`mlproxy bench`: measure a declared matrix; `bench report`: what its rows say."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from mlproxy.cli.console import line, out, table
+from mlproxy.cli.options import LIVE, Root
+from mlproxy.cli.place import require_live, require_root
+from mlproxy.cli.signals import unwinding
+from mlproxy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mlproxy.lab.matrix.verdict import Line
+
+QUICK = "quick"
+MISSED = 1
+EXTRA = ("matplotlib", "pyarrow")
+
+
+class MatrixFirst(TyperGroup):
+    """A first word that is no command is the matrix of the command `run`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+bench_app = typer.Typer(cls=MatrixFirst, no_args_is_help=True)
+
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--output", metavar="DIR", help="Rows and report [default: data/bench/MATRIX]."
+    ),
+]
+Name = Annotated[
+    str, typer.Argument(metavar="MATRIX", help="A shipped matrix, or the path of a YAML file.")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="The shipped matrix `quick`: ten minutes.")]
+RowFile = Annotated[
+    Path, typer.Argument(metavar="ROWS", help="rows.parquet, or the rows.jsonl of a run.")
+]
+Training = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--training",
+        metavar="FILE",
+        help="Rows that `record` made, for the table of four classes; may be repeated.",
+    ),
+]
+
+
+@bench_app.callback()
+def bench() -> None:
+    """Measure mlproxy against the default, static values and TuneD over a declared matrix.
+
+    MATRIX is `quick`, `programs`, `queues`, `generated`, or the path of a YAML file. What was
+    measured stays: a run that was interrupted goes on where it stopped.
+
+    Example: sudo mlproxy bench quick -o data/quick
+    """
+
+
+@bench_app.command(hidden=True)
+def run(matrix: Name = "", quick: Quick = False, output: Folder = None, root: Root = LIVE) -> None:
+    """Measure a matrix (root), then print what it says; exit code 1 if it misses what it asks.
+
+    Example: sudo mlproxy bench quick
+    """
+    require_live(root, "bench")
+    from mlproxy.lab.matrix.load import load_matrix
+
+    if bool(matrix) == quick:
+        raise ConfigError("name one matrix, or give --quick")
+    declared = load_matrix(QUICK if quick else matrix)
+    require_root("bench")
+    _require_extra()
+    folder = output or Path("data/bench") / declared.name
+    from mlproxy.lab.matrix.report.write import read_summary
+    from mlproxy.lab.matrix.run import run_matrix
+    from mlproxy.lab.matrix.verdict import judge
+
+    with unwinding():
+        rows = run_matrix(declared, folder, Console(stderr=True))
+    summary, _ = read_summary(rows)
+    console = out()
+    _show(console, summary)
+    line(console, f"rows: {rows}; the report: mlproxy bench report {rows}")
+    if not _judged(console, judge(summary, declared.asked)):
+        raise typer.Exit(MISSED)
+
+
+@bench_app.command()
+def report(rows: RowFile, output: Folder = None, training: Training = None) -> None:
+    """Write one HTML page, figures and Markdown from measured rows; the same rows give the same
+    files.
+
+    Example: mlproxy bench report data/quick/rows.parquet -o data/quick
+    """
+    _require_extra()
+    from mlproxy.lab.matrix.report.write import write_report
+
+    for path in write_report(rows, output or rows.parent, training or ()):
+        print(path)
+
+
+def _require_extra() -> None:
+    """Before anything is measured. Raises: ConfigError."""
+    missing = [name for name in EXTRA if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"`mlproxy bench` needs {', '.join(missing)}: pip install mlproxy[bench]")
+
+
+def _show(console: Console, summary: Any) -> None:
+    from mlproxy.lab.matrix.report.texts import sentences, tables
+
+    for each in tables(summary)[:3]:
+        found = table(*each.columns, title=each.caption)
+        for row in each.rows:
+            found.add_row(*row)
+        console.print(found)
+    for sentence in sentences(summary):
+        line(console, sentence)
+
+
+def _judged(console: Console, lines: list[Line]) -> bool:
+    """Whether all that was asked was met; a matrix that asks nothing cannot miss it."""
+    for each in lines:
+        line(console, f"{'met' if each.met else 'NOT MET'}: {each.asked}: {each.found}")
+    return all(each.met for each in lines)

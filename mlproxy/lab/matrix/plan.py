@@ -1,0 +1,107 @@
+"""What a matrix asks to be measured: settings and rows, before anything runs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from mlproxy.adapter import Adapter
+from mlproxy.errors import ConfigError, LabError
+from mlproxy.lab.matrix.contender import AGENT, DEFAULT, Contender
+from mlproxy.lab.matrix.document import Block, Matrix
+from mlproxy.lab.matrix.generate import draw_settings
+from mlproxy.lab.matrix.loads.base import Load
+from mlproxy.lab.matrix.loads.catalog import load_named
+from mlproxy.lab.matrix.setting import Setting
+from mlproxy.lab.profile import PROFILES
+from mlproxy.lab.runner import Row, declare
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one row runs: a load on its device, beside the agent or alone.
+
+    The device stands here in full: a row is another one when it is drawn anew under its name.
+    """
+
+    load: Load
+    device: str
+    kind: str
+    adapter: str
+    run_s: float
+    split: str
+
+    @property
+    def name(self) -> str:
+        return self.load.name
+
+    @property
+    def family(self) -> str:
+        return self.load.family
+
+
+def settings_of(block: Block, seed: int) -> list[Setting]:
+    """Every setting of a block. Raises: ConfigError for a name that there is not, LabError for
+    a program that is not installed."""
+    unknown = [name for name in block.devices if name not in PROFILES]
+    if unknown:
+        raise ConfigError(f"no device profile {unknown[0]!r}; there is: {', '.join(PROFILES)}")
+    named = [
+        Setting(load_named(load), PROFILES[device])
+        for device in block.devices
+        for load in block.workloads
+    ]
+    drawn = block.generated
+    found = named + (draw_settings(drawn.settings, drawn.devices, seed) if drawn else [])
+    for setting in found:
+        if why := setting.load.lacks():
+            raise LabError(f"workload {setting.load.name}: {why}")
+    return found
+
+
+def beds_of(settings: Sequence[Setting]) -> Iterator[list[Setting]]:
+    """Settings that share a test bed: files of one kind, and heads that seek or none."""
+
+    def key(setting: Setting) -> tuple[bool, str]:
+        return setting.device.rotational, setting.load.kind
+
+    for _, group in groupby(sorted(settings, key=key), key=key):
+        yield list(group)
+
+
+def rows_of(
+    matrix: Matrix, adapter: Adapter, setting: Setting, found: Sequence[Contender], repeats: range
+) -> list[Row]:
+    """The rows of a setting, shuffled within each repeat, so that what the machine does
+    meanwhile hits all contenders alike."""
+    order: dict[int, list[Row]] = {}
+    for contender in found:
+        case = Case(
+            setting.load,
+            repr(setting.device),
+            contender.kind,
+            adapter.name,
+            matrix.times.run_s,
+            setting.split,
+        )
+        times = matrix.times
+        warm_s = times.settle_s if contender.kind == AGENT else times.warm_s
+        declared = declare(
+            [case], [contender.arm], repeats, runtime_s=times.counted_s, ramp_s=warm_s
+        )
+        for row in declared:
+            order.setdefault(row.repeat, []).append(row)
+    shuffled = [_shuffled(rows, matrix.seed, setting.name) for rows in order.values()]
+    return [row for rows in shuffled for row in rows]
+
+
+def duel(found: Sequence[Contender]) -> list[Contender]:
+    """The two that are run again until their ratio is known well enough."""
+    return [each for each in found if each.kind in (DEFAULT, AGENT)]
+
+
+def _shuffled(rows: list[Row], seed: int, name: str) -> list[Row]:
+    random.Random(f"{seed}/{name}/{rows[0].repeat}").shuffle(rows)
+    return rows

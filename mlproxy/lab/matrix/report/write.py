@@ -1,0 +1,55 @@
+"""Writes a report into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlproxy.errors import ConfigError
+from mlproxy.lab.matrix.parquet import RowFile, read_file
+from mlproxy.lab.matrix.peers import Rows
+from mlproxy.lab.matrix.report.figures import figures
+from mlproxy.lab.matrix.report.markdown import markdown
+from mlproxy.lab.matrix.report.page import page
+from mlproxy.lab.matrix.report.texts import sentences, tables
+from mlproxy.lab.matrix.summary import Summary, summarize
+from mlproxy.lab.rows import read_rows
+from mlproxy.registry import load_registry
+
+PAGE, MARKDOWN = "report.html", "results.md"
+
+
+def read_summary(rows: Path, training: Sequence[Path] = ()) -> tuple[Summary, RowFile]:
+    """The summary of a file, with what it is of. Raises: ConfigError."""
+    file = read_file(rows)
+    learn: Rows = list(read_rows(training))
+    return summarize(file, learn, load_registry().adapters), file
+
+
+def write_report(rows: Path, folder: Path, training: Sequence[Path] = ()) -> list[Path]:
+    """The page, the Markdown and the figures; what was written. Raises: ConfigError."""
+    summary, file = read_summary(rows, training)
+    name = str(summary.matrix.get("name", rows.stem))
+    title = f"Results of the matrix {name}"
+    said, shown = sentences(summary), tables(summary)
+    commands = [f"sudo mlproxy bench {name} -o data/bench/{name}", _again(name, training)]
+    images = figures(summary, file.rows)
+    texts = {
+        PAGE: page(title, said, shown, images, commands),
+        MARKDOWN: markdown(title, said, shown, commands),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = [folder / each for each in texts] + [folder / f"{each}.png" for each in images]
+        for file_name, text in texts.items():
+            (folder / file_name).write_text(text, encoding="utf-8")
+        for image_name, image in images.items():
+            (folder / f"{image_name}.png").write_bytes(image)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from None
+    return written
+
+
+def _again(name: str, training: Sequence[Path]) -> str:
+    more = "".join(f" --training {path}" for path in training)
+    return f"mlproxy bench report data/bench/{name}/rows.parquet{more}"

@@ -1,0 +1,55 @@
+"""`mlproxy bench`: how it is asked, what it refuses, what it writes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mlproxy.lab.matrix.load import load_matrix
+from mlproxy.lab.matrix.parquet import write_rows
+from tests.cli.conftest import Command
+from tests.lab.matrix.made import two_workloads
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("quack",), "one of: generated, programs, queues, quick"),
+        (("quick", "--quick"), "name one matrix, or give --quick"),
+        (("-o", "x"), "name one matrix, or give --quick"),
+        (("quick", "--root", "/nowhere"), "--root /nowhere is for looking only"),
+        (("report", "nowhere.parquet"), "nowhere.parquet: cannot be read as Parquet"),
+    ],
+)
+def test_what_is_refused(mlproxy: Command, arguments: tuple[str, ...], said: str) -> None:
+    ended = mlproxy("bench", *arguments)
+    assert ended.code == 2
+    assert said in ended.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may")
+def test_a_plain_user_is_refused_before_anything_runs(mlproxy: Command) -> None:
+    ended = mlproxy("bench", "--quick")
+    assert ended.code == 3
+    assert "sudo mlproxy bench" in ended.err
+
+
+def test_a_report_of_measured_rows(mlproxy: Command, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.parquet"
+    write_rows(rows, two_workloads(), {"cores": "2"}, load_matrix("quick"))
+    ended = mlproxy("bench", "report", rows)
+    assert ended.code == 0
+    written = [Path(line) for line in ended.out.splitlines()]
+    assert {"report.html", "results.md", "ratios.png"} <= {path.name for path in written}
+    assert all(path.parent == tmp_path and path.stat().st_size for path in written)
+
+
+def test_without_its_packages_it_says_how_to_get_them(
+    mlproxy: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlproxy.cli.bench.find_spec", lambda name: None)
+    ended = mlproxy("bench", "report", "rows.parquet")
+    assert ended.code == 2
+    assert "pip install mlproxy[bench]" in ended.err
