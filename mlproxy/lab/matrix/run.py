@@ -22,7 +22,8 @@ from mlproxy.adapter import Adapter
 from mlproxy.lab.arm import KnobState
 from mlproxy.lab.bench.setup import Setup
 from mlproxy.lab.lock import LOCK_PATH, lab_lock
-from mlproxy.lab.matrix.contender import Contender, contenders
+from mlproxy.lab.matrix.claim import claim
+from mlproxy.lab.matrix.contender import AGENT, Contender, contenders
 from mlproxy.lab.matrix.document import Block, Matrix
 from mlproxy.lab.matrix.machine import machine_facts
 from mlproxy.lab.matrix.measure import RowMeasure
@@ -77,25 +78,29 @@ def run_matrix(
     """Measure what `folder` does not hold yet; the Parquet file with all rows.
 
     Rows are appended to a file of JSON lines and fsynced one by one, so that whatever ends this
-    loses one row at most. Raises: ConfigError before anything is measured; LabError, Busy.
+    loses one row at most. Raises: ConfigError, ModelError before a row is; LabError, Busy.
     """
     blocks = [(block, settings_of(block, matrix.seed)) for block in matrix.blocks]
-    for block, _ in blocks:
+    chosen = setup or Setup(seed=matrix.seed)
+    for block in matrix.blocks:
         load_registry().get(block.adapter)
-    folder.mkdir(parents=True, exist_ok=True)
+        if AGENT in block.contenders:
+            chosen.policies(block.adapter)  # an agent without a model would measure as harmless
+    machine = machine_facts()
+    claim(folder, matrix, machine)
     with (
         lab_lock(f"bench {matrix.name}", path=lock, wait_s=wait_s),
         _progress(console) as bar,
     ):
         total = sum(len(settings) * _most(block) for block, settings in blocks) * matrix.repeats
         task = bar.add_task(matrix.name, total=total)
-        campaign = Campaign(matrix, folder, setup or Setup(seed=matrix.seed), bar, task)
+        campaign = Campaign(matrix, folder, chosen, bar, task)
         campaign.results.cut_torn_line()
         for block, settings in blocks:
             for group in beds_of(settings):
                 _run_group(campaign, block, group)
     parquet = folder / PARQUET
-    write_rows(parquet, campaign.results.load(), machine_facts(), matrix)
+    write_rows(parquet, campaign.results.load(), machine, matrix)
     return parquet
 
 

@@ -1,68 +1,177 @@
-"""A small matrix on the real bed: rows, resumption, and nothing left changed."""
+"""A matrix on a pretended bed: what is run, again after an interruption, and once more for the
+no-harm rule."""
 
 from __future__ import annotations
 
-import json
-import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from mlproxy.errors import Busy
+from mlproxy.lab.arm import READ_AHEAD, KnobState
+from mlproxy.lab.fio import WorkloadResult
+from mlproxy.lab.lock import lab_lock
+from mlproxy.lab.matrix import run
+from mlproxy.lab.matrix.document import Matrix
 from mlproxy.lab.matrix.load import parse_matrix
-from mlproxy.lab.matrix.pairs import pairs_of
 from mlproxy.lab.matrix.parquet import read_file
-from mlproxy.lab.matrix.run import LINES, run_matrix
+from mlproxy.lab.matrix.tuned import VM
+from mlproxy.lab.profile import Profile
+from mlproxy.lab.runner import run_rows
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not Path("/dev/fuse").exists(), reason="needs root and /dev/fuse"
-    ),
-]
-MATRIX = parse_matrix(
-    b"""
+TEXT = """
 apiVersion: mlproxy-bench/v1
-name: tiny
+name: pretended
 repeats: 2
-times: {run: 500ms, counted: 1s, warm: 0s, settle: 1s}
+{more}
 blocks:
   - adapter: readahead
-    devices: [fast]
-    workloads: [sqlite-point-mmap]
+    devices: [ssd-5ms, disk-seek]
+    workloads: [sqlite-point-mmap, sqlite-scan-mmap]
     contenders: [static, tuned, mlproxy]
-    candidates: [{read_ahead_kb: 16}]
-""",
-    Path("tiny.yaml"),
-)
-SYSCTL = Path("/proc/sys/vm")
-TOUCHED = ("dirty_ratio", "dirty_background_ratio", "swappiness")
+    candidates: [{{read_ahead_kb: 16}}]
+"""
+SETTINGS, CONTENDERS, REPEATS = 4, 4, 2
 
 
-def _run(folder: Path, lock: Path) -> Path:
-    return run_matrix(MATRIX, folder, Console(quiet=True), lock=lock, wait_s=0)
+def _matrix(more: str = "") -> Matrix:
+    return parse_matrix(TEXT.format(more=more).encode(), Path("m.yaml"))
 
 
-def test_a_matrix_is_measured_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    before = {name: (SYSCTL / name).read_text() for name in TOUCHED}
-    folder, lock = tmp_path / "rows", tmp_path / "lock"
-    found = read_file(_run(folder, lock))
-    assert len(found.rows) == 2 * 4
-    (pair,) = pairs_of(found.rows)
-    assert {name: sorted(values) for name, values in pair.values.items()} == {
-        name: [0, 1] for name in ("default", "mlproxy", "read_ahead_kb=16", "tuned")
-    }
-    by_arm = {row["arm"]: row for row in found.rows}
-    (readahead,) = (v for k, v in by_arm["tuned"]["effective"].items() if "read_ahead" in k)
-    assert readahead == "4096"
-    assert by_arm["mlproxy"]["metrics"]["agent_mb"] > 10
-    assert by_arm["default"]["windows"]
-    assert found.machine["kernel"] == os.uname().release
-    assert {name: (SYSCTL / name).read_text() for name in TOUCHED} == before
+@dataclass
+class World:
+    """A pretended machine; `stop_after` rows Ctrl-C comes."""
 
-    lines = (folder / LINES).read_text().splitlines(keepends=True)
-    (folder / LINES).write_text("".join(lines[:-1]) + lines[-1][:40])
-    again = read_file(_run(folder, lock))
-    assert [row["id"] for row in again.rows] == [row["id"] for row in found.rows]
-    kept = {json.loads(line)["started_ns"] for line in lines[:-1]}
-    assert kept < {row["started_ns"] for row in again.rows}
+    folder: Path
+    beds: list[str] = field(default_factory=list)
+    seen: list[tuple[str, str, str, str]] = field(default_factory=list)
+    noise: float = 0.0
+    stop_after: int = 10**6
+
+    @property
+    def knob(self) -> Path:
+        return self.folder / READ_AHEAD.format(devno="7:9")
+
+    def run(self, matrix: Matrix) -> Path:
+        lock = self.folder / "lab.lock"
+        return run.run_matrix(matrix, self.folder / "out", Console(quiet=True), lock=lock, wait_s=0)
+
+
+class FakeBed:
+    """Notes the device that rows run on."""
+
+    disk, devno = "loop9", "7:9"
+
+    def __init__(self, profile: Profile, world: World) -> None:
+        self.profile = profile
+        self.mount = world.folder
+        world.beds.append("seeks" if profile.rotational else "flash")
+
+    def set_profile(self, profile: Profile) -> None:
+        self.profile = profile
+
+    def drop_caches(self) -> None:
+        pass
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(tmp_path)
+    values = {**VM, "dirty_bytes": 0, "dirty_background_bytes": 0}
+    for file, value in [(tmp_path / f"proc/sys/vm/{name}", values[name]) for name in values]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{value}\n")
+    world.knob.parent.mkdir(parents=True)
+    world.knob.write_text("128\n")
+
+    @contextmanager
+    def bed(profile: Profile, size_mb: int) -> Iterator[FakeBed]:
+        yield FakeBed(profile, world)
+
+    class Observer:
+        windows = None
+
+        def __init__(self, bed: FakeBed, adapter: Any) -> None:
+            self.proxy = type("Proxy", (), {"facts": {}})
+
+        def close(self) -> None:
+            pass
+
+    class Measure:
+        def __init__(self, bed: FakeBed, adapter: Any, setup: Any, done: Any) -> None:
+            self.bed, self.done = bed, done
+
+        def __call__(self, case: Any, bed: Any, *times: float, seed: int, observe: Any) -> Any:
+            if len(world.seen) >= world.stop_after:
+                raise KeyboardInterrupt
+            world.seen.append((bed.profile.name, case.name, case.kind, world.knob.read_text()))
+            rng = random.Random(f"{case.kind}/{seed}")
+            speed = {"progress": rng.lognormvariate(0, world.noise)}
+            notes = {"adapter": case.adapter, "kind": case.kind, "split": "named"}
+            self.done()
+            return WorkloadResult(
+                (), [], speed, {**notes, "metric": "progress", "guards": {}, "loadavg": 0.0}
+            )
+
+    monkeypatch.setattr(run, "TestBed", bed)
+    monkeypatch.setattr(run, "Observer", Observer)
+    monkeypatch.setattr(run, "RowMeasure", Measure)
+    monkeypatch.setattr(run, "KnobState", partial(KnobState, root=tmp_path))
+    monkeypatch.setattr(run, "run_rows", partial(run_rows, root=tmp_path))
+    monkeypatch.setattr("mlproxy.lab.matrix.loads.sqlite.SqliteLoad.lay_out", lambda *_: None)
+    return world
+
+
+def test_every_contender_meets_every_setting_under_its_own_knobs(world: World) -> None:
+    rows = read_file(world.run(_matrix())).rows
+    assert len(rows) == len(world.seen) == SETTINGS * CONTENDERS * REPEATS
+    assert world.beds == ["flash", "seeks"]
+    knobs = {(kind, knob.strip()) for _, _, kind, knob in world.seen}
+    assert knobs == {("default", "128"), ("static", "16"), ("tuned", "4096"), ("mlproxy", "128")}
+    assert world.knob.read_text().strip() == "128"
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 7, 20])
+def test_what_was_measured_is_not_measured_again(world: World, stop_after: int) -> None:
+    world.stop_after = stop_after
+    with pytest.raises(KeyboardInterrupt):
+        world.run(_matrix())
+    assert world.knob.read_text().strip() == "128"
+    world.stop_after = 10**6
+    rows = read_file(world.run(_matrix())).rows
+    assert len(world.seen) == len(rows) == SETTINGS * CONTENDERS * REPEATS
+    assert len({row["id"] for row in rows}) == len(rows)
+    world.run(_matrix())
+    assert len(world.seen) == len(rows)
+
+
+def test_default_and_agent_are_run_again_until_it_is_clear(world: World) -> None:
+    world.noise = 0.3
+    rule = "no_harm: {floor: 97%, half_width: 2%, at_most: 6}"
+    rows = read_file(world.run(_matrix(rule))).rows
+    kinds = Counter(row["notes"]["kind"] for row in rows)
+    assert kinds["static"] == kinds["tuned"] == SETTINGS * REPEATS
+    assert kinds["default"] == kinds["mlproxy"] > SETTINGS * REPEATS
+    assert max(row["repeat"] for row in rows) <= 5
+
+
+def test_a_quiet_pair_is_not_run_again(world: World) -> None:
+    rows = read_file(world.run(_matrix("no_harm: {}"))).rows
+    assert len(rows) == SETTINGS * CONTENDERS * REPEATS
+
+
+def test_a_lab_that_others_hold(world: World) -> None:
+    with (
+        lab_lock("something else", path=world.folder / "lab.lock"),
+        pytest.raises(Busy, match="held by something else"),
+    ):
+        world.run(_matrix())
+    assert world.seen == []
