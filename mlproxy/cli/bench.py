@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,18 +11,23 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from mlproxy.cli.console import line, out, table
-from mlproxy.cli.options import LIVE, Root
+from mlproxy.cli.console import emit, line, table
+from mlproxy.cli.options import LIVE, AsJson, Root
 from mlproxy.cli.place import require_live, require_root
+from mlproxy.cli.schema_bench import BenchReport, bench_report
 from mlproxy.cli.signals import unwinding
 from mlproxy.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mlproxy.lab.matrix.summary import Summary
     from mlproxy.lab.matrix.verdict import Line
 
 QUICK = "quick"
 MISSED = 1
+PLACE = Path("data/bench")
 EXTRA = ("matplotlib", "pyarrow")
+SHOWN = 3
+"""Tables on the terminal: shares, peers, pairs. The report has all."""
 
 
 class MatrixFirst(TyperGroup):
@@ -70,7 +76,13 @@ def bench() -> None:
 
 
 @bench_app.command(hidden=True)
-def run(matrix: Name = "", quick: Quick = False, output: Folder = None, root: Root = LIVE) -> None:
+def run(
+    matrix: Name = "",
+    quick: Quick = False,
+    output: Folder = None,
+    as_json: AsJson = False,
+    root: Root = LIVE,
+) -> None:
     """Measure a matrix (root), then print what it says; exit code 1 if it misses what it asks.
 
     Example: sudo mlproxy bench quick
@@ -83,23 +95,23 @@ def run(matrix: Name = "", quick: Quick = False, output: Folder = None, root: Ro
     declared = load_matrix(QUICK if quick else matrix)
     require_root("bench")
     _require_extra()
-    folder = output or Path("data/bench") / declared.name
     from mlproxy.lab.matrix.report.write import read_summary
     from mlproxy.lab.matrix.run import run_matrix
     from mlproxy.lab.matrix.verdict import judge
 
     with unwinding():
-        rows = run_matrix(declared, folder, Console(stderr=True))
+        rows = run_matrix(declared, output or PLACE / declared.name, Console(stderr=True))
     summary, _ = read_summary(rows)
-    console = out()
-    _show(console, summary)
-    line(console, f"rows: {rows}; the report: mlproxy bench report {rows}")
-    if not _judged(console, judge(summary, declared.asked)):
+    lines = judge(summary, declared.asked)
+    _tell(summary, lines, [rows], as_json)
+    if not all(each.met for each in lines):
         raise typer.Exit(MISSED)
 
 
 @bench_app.command()
-def report(rows: RowFile, output: Folder = None, training: Training = None) -> None:
+def report(
+    rows: RowFile, output: Folder = None, training: Training = None, as_json: AsJson = False
+) -> None:
     """Write one HTML page, figures and Markdown from measured rows; the same rows give the same
     files.
 
@@ -108,8 +120,8 @@ def report(rows: RowFile, output: Folder = None, training: Training = None) -> N
     _require_extra()
     from mlproxy.lab.matrix.report.write import write_report
 
-    for path in write_report(rows, output or rows.parent, training or ()):
-        print(path)
+    summary, written = write_report(rows, output or rows.parent, training or ())
+    _tell(summary, [], written, as_json)
 
 
 def _require_extra() -> None:
@@ -119,20 +131,20 @@ def _require_extra() -> None:
         raise ConfigError(f"`mlproxy bench` needs {', '.join(missing)}: pip install mlproxy[bench]")
 
 
-def _show(console: Console, summary: Any) -> None:
-    from mlproxy.lab.matrix.report.texts import sentences, tables
+def _tell(summary: Summary, lines: Sequence[Line], files: Sequence[Path], as_json: bool) -> None:
+    def show(console: Console, told: BenchReport) -> None:
+        from mlproxy.lab.matrix.report.texts import sentences, tables
 
-    for each in tables(summary)[:3]:
-        found = table(*each.columns, title=each.caption)
-        for row in each.rows:
-            found.add_row(*row)
-        console.print(found)
-    for sentence in sentences(summary):
-        line(console, sentence)
+        for each in tables(summary)[:SHOWN]:
+            found = table(*each.columns, title=each.caption)
+            for row in each.rows:
+                found.add_row(*row)
+            console.print(found)
+        for sentence in sentences(summary):
+            line(console, sentence)
+        for asked in told.asked:
+            line(console, f"{'met' if asked.met else 'NOT MET'}: {asked.asked}: {asked.found}")
+        for path in told.files:
+            line(console, f"written: {path}")
 
-
-def _judged(console: Console, lines: list[Line]) -> bool:
-    """Whether all that was asked was met; a matrix that asks nothing cannot miss it."""
-    for each in lines:
-        line(console, f"{'met' if each.met else 'NOT MET'}: {each.asked}: {each.found}")
-    return all(each.met for each in lines)
+    emit(bench_report(summary, lines, files), as_json, show)

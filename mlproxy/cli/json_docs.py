@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlproxy.cli.schema import REPORTS
+from mlproxy.cli.schema import REPORTS, Part
+from mlproxy.cli.schema_bench import BenchReport
 
 Schema = Mapping[str, Any]
+
+FORMATS: tuple[type[Part], ...] = (*REPORTS, BenchReport)
 
 HEAD = """# JSON formats
 
@@ -16,7 +19,7 @@ names command and version; a version rises when a field is removed or changes it
 new fields may come at any time. Gains are ratios minus one: 0.25 is 25 % better. A value of
 a knob is an integer or a word. What is not known is null, never zero.
 
-This page is made from the models in `mlproxy/cli/schema.py`; a test keeps it so.
+This page is made from the models in `mlproxy/cli/schema*.py`; a test keeps it so.
 """
 
 
@@ -24,7 +27,7 @@ def json_reference() -> str:
     """The whole page in markdown."""
     parts: dict[str, Schema] = {}
     sections = []
-    for report in REPORTS:
+    for report in FORMATS:
         schema = report.model_json_schema(mode="serialization")
         parts |= schema.get("$defs", {})
         title = schema["properties"]["format"]["const"]

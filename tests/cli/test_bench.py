@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlproxy.cli.schema_bench import BenchReport
 from mlproxy.lab.matrix.load import load_matrix
 from mlproxy.lab.matrix.parquet import write_rows
 from tests.cli.conftest import Command
@@ -39,9 +40,14 @@ def test_a_plain_user_is_refused_before_anything_runs(mlproxy: Command) -> None:
 def test_a_report_of_measured_rows(mlproxy: Command, tmp_path: Path) -> None:
     rows = tmp_path / "rows.parquet"
     write_rows(rows, two_workloads(), {"cores": "2"}, load_matrix("quick"))
-    ended = mlproxy("bench", "report", rows)
+    assert "mlproxy was slower than the default in 1 pairs" in mlproxy("bench", "report", rows).out
+    ended = mlproxy("bench", "report", rows, "--json")
     assert ended.code == 0
-    written = [Path(line) for line in ended.out.splitlines()]
+    told = BenchReport.model_validate_json(ended.out)
+    assert [each.ratios["mlproxy"].estimate > 1 for each in told.pairs] == [True, False]
+    assert told.captured[0].captured is not None
+    assert told.captured[0].captured.lower is None, "one workload is no interval"
+    written = [Path(name) for name in told.files]
     assert {"report.html", "results.md", "ratios.png"} <= {path.name for path in written}
     assert all(path.parent == tmp_path and path.stat().st_size for path in written)
 

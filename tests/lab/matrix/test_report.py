@@ -33,7 +33,7 @@ def parquet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_same_rows_give_the_same_files(parquet: Path, tmp_path: Path) -> None:
-    one, other = (write_report(parquet, tmp_path / name) for name in ("a", "b"))
+    one, other = (write_report(parquet, tmp_path / name)[1] for name in ("a", "b"))
     assert [path.name for path in one] == [
         PAGE,
         MARKDOWN,
@@ -66,7 +66,7 @@ def test_losses_stand_there_as_plainly_as_gains(parquet: Path, tmp_path: Path) -
 
 
 def test_pictures_are_pictures(parquet: Path, tmp_path: Path) -> None:
-    pictures = [path for path in write_report(parquet, tmp_path) if path.suffix == ".png"]
+    pictures = [path for path in write_report(parquet, tmp_path)[1] if path.suffix == ".png"]
     assert all(path.read_bytes().startswith(b"\x89PNG\r\n") for path in pictures)
     assert all(b"Matplotlib" not in path.read_bytes() for path in pictures)
 

@@ -26,8 +26,13 @@ def read_summary(rows: Path, training: Sequence[Path] = ()) -> tuple[Summary, Ro
     return summarize(file, learn, load_registry().adapters), file
 
 
-def write_report(rows: Path, folder: Path, training: Sequence[Path] = ()) -> list[Path]:
-    """The page, the Markdown and the figures; what was written. Raises: ConfigError."""
+def write_report(
+    rows: Path, folder: Path, training: Sequence[Path] = ()
+) -> tuple[Summary, list[Path]]:
+    """The page, the Markdown and the figures; the summary and what was written.
+
+    Raises: ConfigError.
+    """
     summary, file = read_summary(rows, training)
     name = str(summary.matrix.get("name", rows.stem))
     title = f"Results of the matrix {name}"
@@ -47,7 +52,7 @@ def write_report(rows: Path, folder: Path, training: Sequence[Path] = ()) -> lis
             (folder / f"{image_name}.png").write_bytes(image)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from None
-    return written
+    return summary, written
 
 
 def _again(name: str, training: Sequence[Path]) -> str:
