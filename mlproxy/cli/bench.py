@@ -51,8 +51,8 @@ Name = Annotated[
     str, typer.Argument(metavar="MATRIX", help="A shipped matrix, or the path of a YAML file.")
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="The shipped matrix `quick`: ten minutes.")]
-RowFile = Annotated[
-    Path, typer.Argument(metavar="ROWS", help="rows.parquet, or the rows.jsonl of a run.")
+RowFiles = Annotated[
+    list[Path], typer.Argument(metavar="ROWS...", help="rows.parquet, or the rows.jsonl of a run.")
 ]
 Training = Annotated[
     list[Path] | None,
@@ -68,8 +68,8 @@ Training = Annotated[
 def bench() -> None:
     """Measure mlproxy against the default, static values and TuneD over a declared matrix.
 
-    MATRIX is `quick`, `programs`, `queues`, `generated`, or the path of a YAML file. What was
-    measured stays: a run that was interrupted goes on where it stopped.
+    MATRIX is `quick`, `phases`, `programs`, `queues`, `generated`, or the path of a YAML file.
+    What was measured stays: a run that was interrupted goes on where it stopped.
 
     Example: sudo mlproxy bench quick -o data/quick
     """
@@ -101,7 +101,7 @@ def run(
 
     with unwinding():
         rows = run_matrix(declared, output or PLACE / declared.name, Console(stderr=True))
-    summary, _ = read_summary(rows)
+    summary, _ = read_summary([rows])
     lines = judge(summary, declared.asked)
     _tell(summary, lines, [rows], as_json)
     if not all(each.met for each in lines):
@@ -110,7 +110,7 @@ def run(
 
 @bench_app.command()
 def report(
-    rows: RowFile, output: Folder = None, training: Training = None, as_json: AsJson = False
+    rows: RowFiles, output: Folder = None, training: Training = None, as_json: AsJson = False
 ) -> None:
     """Write one HTML page, figures and Markdown from measured rows; the same rows give the same
     files.
@@ -120,7 +120,7 @@ def report(
     _require_extra()
     from mlproxy.lab.matrix.report.write import write_report
 
-    summary, written = write_report(rows, output or rows.parent, training or ())
+    summary, written = write_report(rows, output or rows[0].parent, training or ())
     _tell(summary, [], written, as_json)
 
 

@@ -9,12 +9,11 @@ from typing import Any
 
 from mlproxy.errors import ConfigError
 from mlproxy.lab.matrix.document import Matrix
+from mlproxy.lab.matrix.parquet import SAME_MACHINE
 
 FILE = "matrix.json"
 _MATRIX = ("name", "seed", "times", "blocks")
 """More repeats, or another judgement, are no other matrix."""
-
-_MACHINE = ("kernel", "processor", "cores")
 
 
 def claim(folder: Path, matrix: Matrix, machine: Mapping[str, str]) -> None:
@@ -41,7 +40,7 @@ def _compare(path: Path, declared: Mapping[str, Any], machine: Mapping[str, str]
     for name in _MATRIX:
         if before.get(name) != declared[name]:
             raise ConfigError(f"{path.parent} holds rows of another matrix: {name} differs")
-    for name in _MACHINE:
+    for name in SAME_MACHINE:
         if there.get(name) != machine.get(name):
             then, now = there.get(name), machine.get(name)
             raise ConfigError(f"{path.parent} holds rows of another machine: {then!r}, not {now!r}")

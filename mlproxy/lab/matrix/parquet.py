@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,9 @@ COLUMNS: Mapping[str, str] = {
     "versions": "json",
 }
 """Columns of a file; "json" is text that holds what a row nests."""
+
+SAME_MACHINE = ("kernel", "processor", "cores")
+"""Facts in which machines must be alike for their rows to stand side by side."""
 
 _KEYS = (b"mlproxy.schema", b"mlproxy.machine", b"mlproxy.matrix")
 
@@ -104,6 +107,28 @@ def read_file(path: Path) -> RowFile:
         for row in table.to_pylist()
     ]
     return RowFile(rows, json.loads(machine), json.loads(matrix))
+
+
+def read_files(paths: Sequence[Path]) -> RowFile:
+    """Rows of several files as those of one, judged as the first asks.
+
+    Raises: ConfigError, also for files of unlike machines, whose rows are not to be compared.
+    """
+    files = [read_file(path) for path in paths]
+    first = files[0]
+    for path, other in zip(paths, files, strict=True):
+        for name in SAME_MACHINE:
+            if other.machine.get(name) != first.machine.get(name):
+                here, there = other.machine.get(name), first.machine.get(name)
+                raise ConfigError(
+                    f"{path}: of another machine than {paths[0]}: {here!r}, {there!r}"
+                )
+    names = (
+        str(each.matrix.get("name", path.stem)) for path, each in zip(paths, files, strict=True)
+    )
+    rows = {row["id"]: row for each in files for row in each.rows}
+    matrix = {**first.matrix, "name": "+".join(dict.fromkeys(names))}
+    return RowFile([rows[name] for name in sorted(rows)], first.machine, matrix)
 
 
 def _type(kind: str) -> pa.DataType:

@@ -11,7 +11,7 @@ import pytest
 
 from mlproxy.errors import ConfigError
 from mlproxy.lab.matrix.load import load_matrix
-from mlproxy.lab.matrix.parquet import COLUMNS, fingerprint, read_file, write_rows
+from mlproxy.lab.matrix.parquet import COLUMNS, fingerprint, read_file, read_files, write_rows
 from tests.lab.matrix.made import two_workloads
 
 QUICK = load_matrix("quick")
@@ -64,3 +64,21 @@ def test_json_lines_of_a_run_under_way(tmp_path: Path) -> None:
     made = two_workloads()
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
     assert read_file(tmp_path / "rows.jsonl").rows == made
+
+
+def test_files_of_several_matrices_are_one(tmp_path: Path) -> None:
+    made = two_workloads()
+    phases = load_matrix("phases")
+    write_rows(tmp_path / "a.parquet", made[:30], {"cores": "2"}, QUICK)
+    write_rows(tmp_path / "b.parquet", made[20:], {"cores": "2"}, phases)
+    found = read_files([tmp_path / "a.parquet", tmp_path / "b.parquet"])
+    assert found.rows == sorted(made, key=lambda row: row["id"])
+    assert found.matrix["name"] == "quick+phases"
+    assert found.matrix["asked"] == {"captured": 0.8, "floor": 0.9}
+
+
+def test_files_of_unlike_machines_are_not_mixed(tmp_path: Path) -> None:
+    for name, cores in (("a", "2"), ("b", "4")):
+        write_rows(tmp_path / f"{name}.parquet", two_workloads(), {"cores": cores}, QUICK)
+    with pytest.raises(ConfigError, match=r"b\.parquet: of another machine than .*: '4', '2'"):
+        read_files([tmp_path / "a.parquet", tmp_path / "b.parquet"])

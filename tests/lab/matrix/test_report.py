@@ -33,7 +33,7 @@ def parquet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_same_rows_give_the_same_files(parquet: Path, tmp_path: Path) -> None:
-    one, other = (write_report(parquet, tmp_path / name)[1] for name in ("a", "b"))
+    one, other = (write_report([parquet], tmp_path / name)[1] for name in ("a", "b"))
     assert [path.name for path in one] == [
         PAGE,
         MARKDOWN,
@@ -46,7 +46,7 @@ def test_the_same_rows_give_the_same_files(parquet: Path, tmp_path: Path) -> Non
 
 
 def test_the_page_needs_nothing_beside_it(parquet: Path, tmp_path: Path) -> None:
-    write_report(parquet, tmp_path)
+    write_report([parquet], tmp_path)
     text = (tmp_path / PAGE).read_text()
     assert set(re.findall(r'(?:src|href)="([^,"]*)', text)) == {"data:image/png;base64"}
     assert text.count("<img") == 4
@@ -55,7 +55,7 @@ def test_the_page_needs_nothing_beside_it(parquet: Path, tmp_path: Path) -> None
 
 
 def test_losses_stand_there_as_plainly_as_gains(parquet: Path, tmp_path: Path) -> None:
-    write_report(parquet, tmp_path)
+    write_report([parquet], tmp_path)
     text = (tmp_path / MARKDOWN).read_text()
     assert "mlproxy was slower than the default in 1 pairs, surely so in 1." in text
     lost = text.split("## Where mlproxy was slower than the default")[1].split("##")[0]
@@ -66,7 +66,7 @@ def test_losses_stand_there_as_plainly_as_gains(parquet: Path, tmp_path: Path) -
 
 
 def test_pictures_are_pictures(parquet: Path, tmp_path: Path) -> None:
-    pictures = [path for path in write_report(parquet, tmp_path)[1] if path.suffix == ".png"]
+    pictures = [path for path in write_report([parquet], tmp_path)[1] if path.suffix == ".png"]
     assert all(path.read_bytes().startswith(b"\x89PNG\r\n") for path in pictures)
     assert all(b"Matplotlib" not in path.read_bytes() for path in pictures)
 
@@ -74,7 +74,7 @@ def test_pictures_are_pictures(parquet: Path, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made(parquet: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
-        write_report(parquet, tmp_path / "file")
+        write_report([parquet], tmp_path / "file")
 
 
 def test_intervals_as_text() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlproxy.errors import ConfigError
-from mlproxy.lab.matrix.parquet import RowFile, read_file
+from mlproxy.lab.matrix.parquet import RowFile, read_files
 from mlproxy.lab.matrix.peers import Rows
 from mlproxy.lab.matrix.report.figures import figures
 from mlproxy.lab.matrix.report.markdown import markdown
@@ -17,27 +17,28 @@ from mlproxy.lab.rows import read_rows
 from mlproxy.registry import load_registry
 
 PAGE, MARKDOWN = "report.html", "results.md"
+PLACE = "data/bench"
 
 
-def read_summary(rows: Path, training: Sequence[Path] = ()) -> tuple[Summary, RowFile]:
-    """The summary of a file, with what it is of. Raises: ConfigError."""
-    file = read_file(rows)
+def read_summary(rows: Sequence[Path], training: Sequence[Path] = ()) -> tuple[Summary, RowFile]:
+    """The summary of rows, with what it is of. Raises: ConfigError."""
+    file = read_files(rows)
     learn: Rows = list(read_rows(training))
     return summarize(file, learn, load_registry().adapters), file
 
 
 def write_report(
-    rows: Path, folder: Path, training: Sequence[Path] = ()
+    rows: Sequence[Path], folder: Path, training: Sequence[Path] = ()
 ) -> tuple[Summary, list[Path]]:
     """The page, the Markdown and the figures; the summary and what was written.
 
     Raises: ConfigError.
     """
     summary, file = read_summary(rows, training)
-    name = str(summary.matrix.get("name", rows.stem))
-    title = f"Results of the matrix {name}"
+    name = str(summary.matrix["name"])
+    title = f"Results: {name}"
     said, shown = sentences(summary), tables(summary)
-    commands = [f"sudo mlproxy bench {name} -o data/bench/{name}", _again(name, training)]
+    commands = _again(name.split("+"), training)
     images = figures(summary, file.rows)
     texts = {
         PAGE: page(title, said, shown, images, commands),
@@ -55,6 +56,9 @@ def write_report(
     return summary, written
 
 
-def _again(name: str, training: Sequence[Path]) -> str:
+def _again(names: Sequence[str], training: Sequence[Path]) -> list[str]:
+    """The commands that make the rows and the report once more."""
     more = "".join(f" --training {path}" for path in training)
-    return f"mlproxy bench report data/bench/{name}/rows.parquet{more}"
+    files = " ".join(f"{PLACE}/{name}/rows.parquet" for name in names)
+    measured = [f"sudo mlproxy bench {name} -o {PLACE}/{name}" for name in names]
+    return [*measured, f"mlproxy bench report {files}{more}"]
