@@ -17,7 +17,7 @@ from tests.lab.matrix.made import two_workloads
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("quack",), "one of: generated, phases, programs, queues, quick"),
+        (("quack",), "one of: generated, phases, programs, programs-small, queues, quick"),
         (("quick", "--quick"), "name one matrix, or give --quick"),
         (("-o", "x"), "name one matrix, or give --quick"),
         (("quick", "--root", "/nowhere"), "--root /nowhere is for looking only"),
