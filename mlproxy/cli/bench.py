@@ -68,15 +68,15 @@ Training = Annotated[
 def bench() -> None:
     """Measure mlproxy against the default, static values and TuneD over a declared matrix.
 
-    MATRIX is `quick`, `phases`, `programs-small`, `programs`, `queues`, `generated`, or a YAML
-    file's path.
-    What was measured stays: a run that was interrupted goes on where it stopped.
+    `mlproxy bench MATRIX` is `mlproxy bench run MATRIX`; MATRIX is quick, phases, programs-small,
+    programs, queues, generated, or the path of a YAML file. What was measured stays: a run that
+    was interrupted goes on where it stopped.
 
     Example: sudo mlproxy bench quick -o data/quick
     """
 
 
-@bench_app.command(hidden=True)
+@bench_app.command()
 def run(
     matrix: Name = "",
     quick: Quick = False,

@@ -14,6 +14,7 @@ from tests.cli.conftest import Command
 DOCS = Path(__file__).parents[2] / "docs"
 NAMES = [each.name or each.callback.__name__ for each in app.registered_commands if each.callback]
 COMMANDS = [*((name,) for name in NAMES), ("adapters",), ("adapters", "new")]
+COMMANDS += [("bench",), ("bench", "report")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
