@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,8 +104,13 @@ def test_sqlite_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "unable to open database file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("leaves", [1, 255, 256, 257, 1000, 70_000])
-def test_a_tree_finds_every_key_and_no_other(leaves: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fanout", [4, gets.FANOUT])
+@pytest.mark.parametrize("leaves", [1, 4, 5, 255, 256, 257, 1000])
+def test_a_tree_finds_every_key_and_no_other(
+    leaves: int, fanout: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gets, "FANOUT", fanout)
+    monkeypatch.setattr(gets, "_KEYS", struct.Struct(f"<{fanout}q"))
     file = tmp_path / "a.tree"
     gets.make(file, leaves)
     assert file.stat().st_size == sum(gets.level_sizes(leaves)) * gets.PAGE_BYTES
@@ -117,6 +123,10 @@ def test_a_tree_finds_every_key_and_no_other(leaves: int, tmp_path: Path) -> Non
     assert tree.read(last, 64) == 1
     with pytest.raises(KeyError):
         tree.get(tree.records)
+
+
+def test_the_tree_of_the_bench_has_four_levels() -> None:
+    assert gets.level_sizes(gets.LEAVES) == [1, 3, 586, 150_000]
 
 
 def test_files_are_many_and_add_up() -> None:
