@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from mlproxy.errors import ConfigError
+from mlproxy.lab import fio
 from mlproxy.lab.matrix.devices import draw_devices
 from mlproxy.lab.matrix.generate import FAMILIES, draw_settings
 from mlproxy.lab.matrix.load import load_matrix
+from mlproxy.lab.matrix.loads.base import lacks_program
 from mlproxy.lab.matrix.loads.fio_jobs import FioLoad
 from mlproxy.lab.matrix.split import DEVICE, FAMILY, HELD_OUT, PARAMETERS, TRAINING
 
@@ -62,6 +66,17 @@ def test_devices_stand_for_what_their_name_says() -> None:
         assert device.name.startswith("disk-" if device.rotational else "ssd-")
         assert f"{device.bandwidth_mb_s:g}mb" in device.name
     assert 0.1 < sum(device.rotational for device in found.values()) / len(found) < 0.3
+
+
+@pytest.mark.skipif(bool(lacks_program("fio")), reason="needs fio")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fio_takes_every_family(family: str, tmp_path: Path) -> None:
+    load = next(s.load for s in SETTINGS if s.load.family == family)
+    assert isinstance(load, FioLoad)
+    text = fio.job_file(load.workload, tmp_path, 1.0, 0.0, 1)
+    command = ["fio", "--parse-only", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_asking_for_more_than_there_is() -> None:
