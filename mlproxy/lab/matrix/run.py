@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.progress import (
 )
 
 from mlproxy.adapter import Adapter
+from mlproxy.errors import LabError
 from mlproxy.lab.arm import KnobState
 from mlproxy.lab.bench.setup import Setup
 from mlproxy.lab.lock import LOCK_PATH, lab_lock
@@ -42,6 +44,9 @@ SPARE_MB = 200
 WAIT_S = 4 * 3600.0
 """For a lab that others hold."""
 
+MISHAPS = 2
+"""Rows of a setting that may fail: on a busy host an agent can be slow to start or to end."""
+
 
 @dataclass(frozen=True)
 class Campaign:
@@ -57,9 +62,10 @@ class Campaign:
     def results(self) -> Results:
         return Results(self.folder / LINES)
 
-    def done(self) -> set[str]:
-        """Ids of rows that need not be run."""
-        return {row["id"] for row in self.results.load()}
+    def due(self, rows: Sequence[Row], profile: str) -> list[Row]:
+        """Those that were not measured yet."""
+        done = {row["id"] for row in self.results.load()}
+        return [row for row in rows if row.id(profile) not in done]
 
     def advance(self) -> None:
         """One row more."""
@@ -163,17 +169,31 @@ def _run_due(
     bed: TestBed,
     observer: Observer,
     setting: Setting,
-    rows: Iterable[Row],
+    rows: Sequence[Row],
     measure: RowMeasure,
 ) -> None:
-    done = campaign.done()
-    all_rows = list(rows)
-    due = [row for row in all_rows if row.id(bed.profile.name) not in done]
-    campaign.bar.advance(campaign.task, len(all_rows) - len(due))
+    """The rows that are not there yet. One that fails is tried again, the knobs back at their
+    baselines; a setting that fails too often ends the run."""
+    due = campaign.due(rows, bed.profile.name)
+    campaign.bar.advance(campaign.task, len(rows) - len(due))
     if not due:
         return
     campaign.bar.update(campaign.task, description=setting.name)
     setting.load.lay_out(bed)
+    for mishaps in itertools.count(1):
+        try:
+            _run(campaign, bed, observer, due, measure)
+            return
+        except LabError as error:
+            if mishaps > MISHAPS:
+                raise
+            campaign.bar.console.print(f"once more: {error}", markup=False)
+        due = campaign.due(rows, bed.profile.name)
+
+
+def _run(
+    campaign: Campaign, bed: TestBed, observer: Observer, due: Sequence[Row], measure: RowMeasure
+) -> None:
     run_rows(
         due,
         bed,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mlproxy.errors import Busy
+from mlproxy.errors import Busy, LabError
 from mlproxy.lab.arm import READ_AHEAD, KnobState
 from mlproxy.lab.fio import WorkloadResult
 from mlproxy.lab.lock import lab_lock
@@ -23,6 +23,7 @@ from mlproxy.lab.matrix import run
 from mlproxy.lab.matrix.document import Matrix
 from mlproxy.lab.matrix.load import parse_matrix
 from mlproxy.lab.matrix.parquet import read_file
+from mlproxy.lab.matrix.run import MISHAPS
 from mlproxy.lab.matrix.tuned import VM
 from mlproxy.lab.profile import Profile
 from mlproxy.lab.runner import run_rows
@@ -55,6 +56,8 @@ class World:
     seen: list[tuple[str, str, str, str]] = field(default_factory=list)
     noise: float = 0.0
     stop_after: int = 10**6
+    fail_at: set[int] = field(default_factory=set)
+    tried: int = 0
 
     @property
     def knob(self) -> Path:
@@ -82,6 +85,44 @@ class FakeBed:
         pass
 
 
+class FakeObserver:
+    """Sees nothing."""
+
+    windows = None
+
+    def __init__(self, bed: FakeBed, adapter: Any) -> None:
+        self.proxy = type("Proxy", (), {"facts": {}})
+
+    def close(self) -> None:
+        pass
+
+
+class FakeMeasure:
+    """Notes what it is asked and the knob in force, and makes a number up."""
+
+    def __init__(self, world: World, bed: FakeBed, adapter: Any, setup: Any, done: Any) -> None:
+        self.world, self.bed, self.done = world, bed, done
+
+    def __call__(self, case: Any, bed: Any, *times: float, seed: int, observe: Any) -> Any:
+        self.world.tried += 1
+        self._mishap()
+        knob = self.world.knob.read_text()
+        self.world.seen.append((self.bed.profile.name, case.name, case.kind, knob))
+        rng = random.Random(f"{case.kind}/{seed}")
+        notes = {"adapter": case.adapter, "kind": case.kind, "split": "named"}
+        notes |= {"metric": "progress", "guards": {}, "loadavg": 0.0}
+        self.done()
+        speed = {"progress": rng.lognormvariate(0, self.world.noise)}
+        return WorkloadResult((), [], speed, notes)
+
+    def _mishap(self) -> None:
+        if len(self.world.seen) >= self.world.stop_after:
+            raise KeyboardInterrupt
+        if self.world.tried in self.world.fail_at:
+            self.world.knob.write_text("7")
+            raise LabError("the agent was slow to end")
+
+
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(tmp_path)
@@ -96,34 +137,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     def bed(profile: Profile, size_mb: int) -> Iterator[FakeBed]:
         yield FakeBed(profile, world)
 
-    class Observer:
-        windows = None
-
-        def __init__(self, bed: FakeBed, adapter: Any) -> None:
-            self.proxy = type("Proxy", (), {"facts": {}})
-
-        def close(self) -> None:
-            pass
-
-    class Measure:
-        def __init__(self, bed: FakeBed, adapter: Any, setup: Any, done: Any) -> None:
-            self.bed, self.done = bed, done
-
-        def __call__(self, case: Any, bed: Any, *times: float, seed: int, observe: Any) -> Any:
-            if len(world.seen) >= world.stop_after:
-                raise KeyboardInterrupt
-            world.seen.append((bed.profile.name, case.name, case.kind, world.knob.read_text()))
-            rng = random.Random(f"{case.kind}/{seed}")
-            speed = {"progress": rng.lognormvariate(0, world.noise)}
-            notes = {"adapter": case.adapter, "kind": case.kind, "split": "named"}
-            self.done()
-            return WorkloadResult(
-                (), [], speed, {**notes, "metric": "progress", "guards": {}, "loadavg": 0.0}
-            )
-
     monkeypatch.setattr(run, "TestBed", bed)
-    monkeypatch.setattr(run, "Observer", Observer)
-    monkeypatch.setattr(run, "RowMeasure", Measure)
+    monkeypatch.setattr(run, "Observer", FakeObserver)
+    monkeypatch.setattr(run, "RowMeasure", partial(FakeMeasure, world))
     monkeypatch.setattr(run, "KnobState", partial(KnobState, root=tmp_path))
     monkeypatch.setattr(run, "run_rows", partial(run_rows, root=tmp_path))
     monkeypatch.setattr("mlproxy.lab.matrix.loads.sqlite.SqliteLoad.lay_out", lambda *_: None)
@@ -166,6 +182,21 @@ def test_default_and_agent_are_run_again_until_it_is_clear(world: World) -> None
 def test_a_quiet_pair_is_not_run_again(world: World) -> None:
     rows = read_file(world.run(_matrix("no_harm: {}"))).rows
     assert len(rows) == SETTINGS * CONTENDERS * REPEATS
+
+
+def test_a_row_that_fails_is_tried_again_from_the_baseline(world: World) -> None:
+    world.fail_at = {3, 4}
+    rows = read_file(world.run(_matrix())).rows
+    assert len(rows) == SETTINGS * CONTENDERS * REPEATS
+    assert {knob.strip() for *_, kind, knob in world.seen if kind == "default"} == {"128"}
+
+
+def test_a_setting_that_keeps_failing_ends_the_run(world: World) -> None:
+    world.fail_at = set(range(3, 50))
+    with pytest.raises(LabError, match="slow to end"):
+        world.run(_matrix())
+    assert (len(world.seen), world.tried) == (2, 2 + MISHAPS + 1)
+    assert world.knob.read_text().strip() == "128"
 
 
 def test_a_lab_that_others_hold(world: World) -> None:
