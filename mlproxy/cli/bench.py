@@ -26,8 +26,9 @@ QUICK = "quick"
 MISSED = 1
 PLACE = Path("data/bench")
 EXTRA = ("matplotlib", "pyarrow")
-SHOWN = 3
-"""Tables on the terminal: shares, peers, pairs. The report has all."""
+SHOWN, WIDTH = 3, 7
+"""Tables on the terminal, and their columns: shares, peers, pairs without peers. The report has
+all."""
 
 
 class MatrixFirst(TyperGroup):
@@ -137,9 +138,9 @@ def _tell(summary: Summary, lines: Sequence[Line], files: Sequence[Path], as_jso
         from mlproxy.lab.matrix.report.texts import sentences, tables
 
         for each in tables(summary)[:SHOWN]:
-            found = table(*each.columns, title=each.caption)
+            found = table(*each.columns[:WIDTH], title=each.caption)
             for row in each.rows:
-                found.add_row(*row)
+                found.add_row(*row[:WIDTH])
             console.print(found)
         for sentence in sentences(summary):
             line(console, sentence)

@@ -217,4 +217,4 @@ def _again(campaign: Campaign, adapter: Adapter, setting: Setting) -> bool:
         if (row["profile"], row["workload"]) == (setting.device.name, setting.load.name)
         and row["notes"]["adapter"] == adapter.name
     ]
-    return any(wants_more(pair, rule, campaign.matrix.repeats) for pair in pairs_of(rows))
+    return any(wants_more(pair, rule) for pair in pairs_of(rows))

@@ -97,11 +97,11 @@ def summarize(
         raise ConfigError("no setting has both mlproxy and static candidates: nothing to compare")
     peers = peers_of(pairs, file.rows, training, adapters)
     best = {pair.key: headroom_of(pair) for pair in pairs}
-    asked, at_least = _no_harm(file)
+    asked = _no_harm(file)
     judged = [
         Judged(
             best[pair.key],
-            verdict(pair, asked, at_least),
+            verdict(pair, asked),
             {
                 name: interval(peer[pair.key], seed)
                 for name, peer in peers.items()
@@ -124,10 +124,9 @@ def summarize(
     )
 
 
-def _no_harm(file: RowFile) -> tuple[NoHarm, int]:
+def _no_harm(file: RowFile) -> NoHarm:
     declared = file.matrix.get("no_harm")
-    asked = NoHarm.model_validate(_texts(declared)) if declared else NoHarm()
-    return asked, int(file.matrix.get("repeats", 2))
+    return NoHarm.model_validate(_texts(declared)) if declared else NoHarm()
 
 
 def _texts(declared: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,14 +29,14 @@ TIGHT = NoHarm.model_validate({"at_most": 6})
 )
 def test_verdicts(ratio: float, noise: float, repeats: int, rule: NoHarm, found: Repeat) -> None:
     (pair,) = pairs_of(rows({AGENT: ratio}, repeats=repeats, noise=noise))
-    assert verdict(pair, rule, 5) is found
-    assert wants_more(pair, rule, 5) is (found is Repeat.MORE)
+    assert verdict(pair, rule) is found
+    assert wants_more(pair, rule) is (found is Repeat.MORE)
 
 
 def test_without_the_agent_there_is_nothing_to_run_again() -> None:
     (pair,) = pairs_of(rows({STATICS[0]: 1.0}))
     assert ratios(pair) == []
-    assert not wants_more(pair, RULE, 5)
+    assert not wants_more(pair, RULE)
 
 
 def test_only_repeats_that_both_have_are_compared() -> None:

@@ -67,7 +67,7 @@ def _ratios(summary: Summary) -> Figure:
     axes.set_yticks(range(len(shown)), [each.headroom.pair.name for each in shown], fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel("ratio to the kernel's default (95 % interval); above 1 is faster")
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     figure.tight_layout()
     return figure
 

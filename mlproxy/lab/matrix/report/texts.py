@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlproxy.lab.matrix.contender import AGENT
+from mlproxy.lab.matrix.noharm import AT_LEAST, ratios
 from mlproxy.lab.matrix.summary import Judged, Share, Summary
 from mlproxy.lab.stats import Interval, Repeat
 
@@ -62,11 +63,21 @@ def sentences(summary: Summary) -> list[str]:
         f"{summary.rows} rows, {len(summary.judged)} pairs of a workload and a device.",
         _headroom_sentence(total),
         f"Pairs without headroom: {flat}; mlproxy / default over them {interval_text(mean)}.",
-        f"mlproxy was slower than the default in {len(worse)} pairs, surely so in {len(harmed)}.",
+        f"mlproxy was slower than the default in {len(worse)} pairs, in {len(harmed)} of them "
+        "with the whole interval.",
     ]
+    if _fewest(summary) < AT_LEAST:
+        found.append(
+            f"Fewer than {AT_LEAST} repeats: the intervals are narrower than they claim, and no "
+            "pair has passed the no-harm rule."
+        )
     if summary.load:
         found.append(f"The highest load average beside a row, itself included: {summary.load:.1f}.")
     return found
+
+
+def _fewest(summary: Summary) -> int:
+    return min(len(ratios(each.headroom.pair)) for each in summary.judged)
 
 
 def _harmed(summary: Summary) -> list[Judged]:
@@ -114,13 +125,13 @@ def _losses(summary: Summary) -> Table:
         [
             each.headroom.pair.name,
             interval_text(each.headroom.ours),
-            "surely" if each.headroom.ours.upper < 1 else "within noise",
+            "whole" if each.headroom.ours.upper < 1 else "reaches 1",
             HARM[each.harm],
         ]
         for each in losses(summary)
     ]
     caption = "Where mlproxy was slower than the default"
-    return Table(caption, ("pair", "mlproxy / default (95 %)", "a loss", "no harm"), rows)
+    return Table(caption, ("pair", "mlproxy / default (95 %)", "interval", "no harm"), rows)
 
 
 def _cost(summary: Summary) -> Table:
