@@ -43,8 +43,14 @@ class ReadaheadFeatures(FeatureSchema):
     forward_share: float | None = feature(
         "1", TRACE, "runs that begin shortly after the end of another", optional=True
     )
+    forward_gap_kb: float | None = feature(
+        "KiB", TRACE, "what such a run left out, zero without one", optional=True
+    )
     backward_share: float | None = feature(
         "1", TRACE, "runs that end where another began", optional=True
+    )
+    switch_share: float | None = feature(
+        "1", TRACE, "reads that go on with a run other than the last read's", optional=True
     )
 
 
@@ -75,7 +81,9 @@ def read_features(window: Window, read_ahead_kb: float) -> ReadaheadFeatures:
         refault_share=ratio(refaults, pages),
         run_kb=_run_kb(window, runs),
         forward_share=ratio(window.delta("trace.forward"), runs),
+        forward_gap_kb=_gap_kb(window),
         backward_share=ratio(window.delta("trace.backward"), runs),
+        switch_share=ratio(window.delta("trace.switches"), window.delta("trace.reads")),
     )
 
 
@@ -83,6 +91,12 @@ def _run_kb(window: Window, runs: float | None) -> float | None:
     """Mean length of a run; all that was seen where no run ended."""
     seen_kb = window.delta("trace.read_kb")
     return seen_kb / max(runs, 1.0) if seen_kb and runs is not None else None
+
+
+def _gap_kb(window: Window) -> float | None:
+    """Mean of the gaps that forward runs left out."""
+    forward, gap_kb = window.delta("trace.forward"), window.delta("trace.gap_kb")
+    return None if forward is None or gap_kb is None else gap_kb / max(forward, 1.0)
 
 
 def _own(window: Window, counter: str, mine: float, everybodys: float | None) -> float | None:

@@ -16,7 +16,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -46,6 +46,7 @@ class Bed(fio.Bed, Protocol):
     @property
     def devno(self) -> str: ...
     def drop_caches(self) -> None: ...
+    def stats(self) -> dict[str, Any]: ...
 
 
 class Subject(Protocol):
@@ -90,21 +91,23 @@ class Row:
 
 
 def declare(
-    workloads: Iterable[Subject],
-    arms: Iterable[Arm],
+    workloads: Sequence[Subject],
+    arms: Sequence[Arm],
     repeats: int | range,
     *,
     runtime_s: float = 20.0,
     ramp_s: float = 3.0,
     seed: int = 0,
 ) -> list[Row]:
-    """Every workload under every arm, repeat after repeat, shuffled within each repeat."""
-    pairs = [(workload, arm) for arm in arms for workload in workloads]
+    """Every workload under every arm, repeat after repeat, in randomised blocks: workloads in
+    shuffled order, the arms of one side by side in an order of their own, so that a machine
+    that grows slower by the minute is as slow for all that are compared."""
     rows = []
     for repeat in range(repeats) if isinstance(repeats, int) else repeats:
-        order = list(pairs)
-        random.Random(f"{seed}/{repeat}").shuffle(order)
-        rows += [Row(workload, arm, repeat, runtime_s, ramp_s) for workload, arm in order]
+        order = random.Random(f"{seed}/{repeat}")
+        for workload in order.sample(workloads, len(workloads)):
+            block = order.sample(arms, len(arms))
+            rows += [Row(workload, arm, repeat, runtime_s, ramp_s) for arm in block]
     return rows
 
 
@@ -197,6 +200,7 @@ class Campaign:
         """One row: knobs, cold cache, workload, knobs still the same, recorded."""
         effective = self.knobs.apply(row.arm)
         self.bed.drop_caches()
+        self.bed.stats()
         started_ns = time.time_ns()
         result = self.measure(
             row.workload,
@@ -223,6 +227,7 @@ class Campaign:
             "runtime_s": row.runtime_s,
             "effective": effective,
             "facts": dict(self.facts),
+            "late_us": self.bed.stats()["late_us"],
             "result": result.as_json(),
             "metrics": dict(result.metrics),
             **({"notes": dict(result.notes)} if result.notes else {}),

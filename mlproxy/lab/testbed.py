@@ -107,8 +107,8 @@ class TestBed:
         self.profile = profile
 
     def stats(self) -> dict[str, Any]:
-        """The server's counters: requests and bytes by operation, requests in flight now, and the
-        most that were since the last call."""
+        """The server's counters: requests and bytes by operation, requests in flight now; since
+        the last call the most that were, and by how much requests completed late, mean in us."""
         return self._server.command("stats")
 
     def drop_caches(self) -> None:

@@ -6,7 +6,9 @@ that diskstats shows the same for both. Counters, per device, that only grow:
     trace.reads       read requests seen (a sample: what a ring did not hold is lost)
     trace.read_kb     their size
     trace.runs        those that no recent request ends at: where a new run begins
-    trace.forward     runs that begin less than NEAR_KB after the end of a recent one
+    trace.switches    requests that go on with a run other than the last request's
+    trace.forward     runs that begin less than NEAR_SECTORS after the end of a recent one
+    trace.gap_kb      what those left out, from that end to their beginning
     trace.backward    runs that end where a recent one began
 """
 
@@ -86,7 +88,9 @@ class Places:
     """Where one device was read lately, and what that amounted to."""
 
     def __init__(self) -> None:
-        self.reads = self.sectors = self.runs = self.forward = self.backward = 0
+        self.reads = self.sectors = self.runs = self.switches = 0
+        self.forward = self.gap_sectors = self.backward = 0
+        self._last_end = NOWHERE
         self._ends: deque[int] = deque(maxlen=STREAMS)
         self._starts: deque[int] = deque(maxlen=STREAMS)
 
@@ -112,7 +116,9 @@ class Places:
             "trace.reads": float(self.reads),
             "trace.read_kb": self.sectors / 2,
             "trace.runs": float(self.runs),
+            "trace.switches": float(self.switches),
             "trace.forward": float(self.forward),
+            "trace.gap_kb": self.gap_sectors / 2,
             "trace.backward": float(self.backward),
         }
 
@@ -126,12 +132,15 @@ class Places:
         """Requests that join none: each is a run, and the places before it are remembered."""
         behind = (_before(self._starts, starts) == ends[:, None]).any(axis=1)
         gaps = starts[:, None] - _before(self._ends, ends)
-        near = ((gaps > 0) & (gaps < NEAR_SECTORS)).any(axis=1)
+        nearest = np.where(gaps > 0, gaps, NEAR_SECTORS).min(axis=1)
+        forward = nearest[(nearest < NEAR_SECTORS) & ~behind]
         self.runs += len(starts)
         self.backward += int(np.count_nonzero(behind))
-        self.forward += int(np.count_nonzero(near & ~behind))
+        self.forward += len(forward)
+        self.gap_sectors += int(forward.sum())
         self._starts.extend(starts[-STREAMS:].tolist())
         self._ends.extend(ends[-STREAMS:].tolist())
+        self._last_end = int(ends[-1])
 
     def _follow(self, starts: Sectors, ends: Sectors) -> None:
         """Any requests, one after the other."""
@@ -139,19 +148,22 @@ class Places:
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             at = bisect_left(by_place, start)
             if at < len(by_place) and by_place[at] == start:
+                self.switches += start != self._last_end
                 recent.remove(start)
                 del by_place[at]
             else:
                 self.runs += 1
                 if end in self._starts:
                     self.backward += 1
-                elif at and start - by_place[at - 1] < NEAR_SECTORS:
+                elif at and (gap := start - by_place[at - 1]) < NEAR_SECTORS:
                     self.forward += 1
+                    self.gap_sectors += gap
                 self._starts.append(start)
                 if len(recent) == STREAMS:
                     del by_place[bisect_left(by_place, recent[0])]
             recent.append(end)
             insort(by_place, end)
+            self._last_end = end
 
 
 def _before(memory: deque[int], places: Sectors) -> Sectors:

@@ -45,6 +45,9 @@ class FakeBed:
     def drop_caches(self) -> None:
         self.drops += 1
 
+    def stats(self) -> dict[str, Any]:
+        return {"late_us": 7.0}
+
 
 @dataclass
 class Lab:
@@ -94,6 +97,8 @@ def test_declare_interleaves_by_repeat_and_depends_on_the_seed() -> None:
     for half in (ROWS[:9], ROWS[9:]):
         assert len({(row.workload.name, row.arm.name) for row in half}) == 9
     assert [row.arm for row in ROWS[:9]] != [row.arm for row in ROWS[9:]]
+    for block in (ROWS[at : at + 3] for at in range(0, len(ROWS), 3)):
+        assert len({row.workload.name for row in block}) == 1, "a workload's arms side by side"
     again = declare(WORKLOADS, ARMS, range(1, 2), runtime_s=1, ramp_s=0)
     assert again == ROWS[9:]
     assert declare(WORKLOADS, ARMS, 2, runtime_s=1, ramp_s=0, seed=1) != ROWS
@@ -128,6 +133,7 @@ def test_a_recorded_row_is_complete(lab: Lab, tmp_path: Path) -> None:
     assert row["effective"] == {"sys/class/bdi/7:9/read_ahead_kb": kb}
     assert row["result"][0]["iops"] == 250.0
     assert row["windows"] == [{"w": 1}]
+    assert row["late_us"] == 7.0
     assert set(row["versions"]) == {"kernel", "python", "fio", "mlproxy"}
     assert (row["family"], row["profile"], row["repeat"]) == ("random", "ssd-5ms", 0)
 

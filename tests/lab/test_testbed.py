@@ -106,7 +106,10 @@ def test_nr_requests_bounds_what_the_disk_holds(bed: TestBed, nr_requests: int) 
     ]
     command += ["--bs=64k", "--direct=1", "--ioengine=libaio", "--iodepth=100"]
     subprocess.run(bed.cgroup.wrap(command), check=True, capture_output=True)
-    assert bed.stats()["most_in_flight"] == nr_requests
+    stats = bed.stats()
+    assert stats["most_in_flight"] == nr_requests
+    assert stats["late_us"] > 0
+    assert bed.stats()["late_us"] == 0, "nothing came since"
     bed.set_profile(PROFILES["fast"])
 
 

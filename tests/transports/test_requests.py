@@ -24,21 +24,25 @@ class Plain:
     """What the counters mean, one request after the other."""
 
     def __init__(self) -> None:
-        self.runs = self.forward = self.backward = 0
+        self.runs = self.switches = self.forward = self.gap = self.backward = 0
+        self.last = -1
         self.ends: deque[int] = deque(maxlen=32)
         self.starts: deque[int] = deque(maxlen=32)
 
     def add(self, sector: int, count: int) -> None:
         if sector in self.ends:
+            self.switches += sector != self.last
             self.ends.remove(sector)
         else:
             self.runs += 1
             if sector + count in self.starts:
                 self.backward += 1
-            elif any(0 < sector - end < 512 for end in self.ends):
+            elif gaps := [sector - end for end in self.ends if 0 < sector - end < 512]:
                 self.forward += 1
+                self.gap += min(gaps)
             self.starts.append(sector)
         self.ends.append(sector + count)
+        self.last = sector + count
 
 
 @st.composite
@@ -70,8 +74,8 @@ def add(places: Places, requests: list[tuple[int, int]]) -> None:
 
 
 def same(places: Places, plain: Plain) -> None:
-    counted = (places.runs, places.forward, places.backward)
-    assert counted == (plain.runs, plain.forward, plain.backward)
+    counted = (places.runs, places.switches, places.forward, places.gap_sectors, places.backward)
+    assert counted == (plain.runs, plain.switches, plain.forward, plain.gap, plain.backward)
     assert (places._ends, places._starts) == (plain.ends, plain.starts)
 
 
@@ -172,13 +176,15 @@ def counters(*requests: tuple[int, int]) -> dict[str, float]:
 
 def test_a_stream_is_one_run() -> None:
     found = counters(*((n * 8, 8) for n in range(100)))
-    assert found == {"reads": 100, "read_kb": 400, "runs": 1, "forward": 0, "backward": 0}
+    nothing_else = dict.fromkeys(("switches", "forward", "gap_kb", "backward"), 0)
+    assert found == {"reads": 100, "read_kb": 400, "runs": 1, **nothing_else}
 
 
 def test_interleaved_streams_are_one_run_each() -> None:
     starts = [n * 10**6 for n in range(STREAMS - 1)]
     found = counters(*((start + step * 8, 8) for step in range(20) for start in starts))
     assert found["runs"] == STREAMS - 1
+    assert found["switches"] == 19 * (STREAMS - 1)
 
 
 def test_every_random_read_is_a_run() -> None:
@@ -188,8 +194,10 @@ def test_every_random_read_is_a_run() -> None:
 
 
 def test_a_short_gap_is_forward_and_a_long_one_is_not() -> None:
-    assert counters((0, 8), (8 + NEAR_SECTORS - 1, 8))["forward"] == 1
-    assert counters((0, 8), (8 + NEAR_SECTORS, 8))["forward"] == 0
+    found = counters((0, 8), (8 + NEAR_SECTORS - 1, 8))
+    assert (found["forward"], found["gap_kb"]) == (1, (NEAR_SECTORS - 1) / 2)
+    found = counters((0, 8), (8 + NEAR_SECTORS, 8))
+    assert (found["forward"], found["gap_kb"]) == (0, 0)
 
 
 def test_reading_towards_the_start_is_backward() -> None:

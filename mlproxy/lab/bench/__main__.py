@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +19,10 @@ from mlproxy.lab.bench.report import Report
 from mlproxy.lab.bench.setup import Setup
 from mlproxy.lab.lock import LOCK_PATH, lab_lock
 
-BENCHES = ("reaction", "grid", "iosched", "noharm", "cost", "writeback")
+BENCHES = ("reaction", "grid", "iosched", "noharm", "cost", "writeback", "replay")
+OFFLINE = ("replay",)
+"""Benches that need no device, and so no lab of their own."""
+
 WAIT_S = 4 * 3600.0
 WIDTH = 140
 
@@ -32,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     models = dict(pair.split("=", 1) for pair in options.model)
     setup = Setup(options.quick, options.seed, names_of(options.only), models)
     try:
-        with unwinding(), lab_lock(f"bench {options.name}", path=options.lock, wait_s=WAIT_S):
+        with unwinding(), _lab(options.name, options.lock):
             bench.run(report, setup)
     except MlproxyError as error:
         print(f"bench {options.name}: {error}", file=sys.stderr)
@@ -40,6 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return report.finish(options.out)
+
+
+def _lab(name: str, lock: Path) -> AbstractContextManager[None]:
+    if name in OFFLINE:
+        return nullcontext()
+    return lab_lock(f"bench {name}", path=lock, wait_s=WAIT_S)
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

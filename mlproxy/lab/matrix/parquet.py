@@ -26,6 +26,7 @@ COLUMNS: Mapping[str, str] = {
     "repeat": "int64",
     "runtime_s": "float64",
     "started_ns": "int64",
+    "late_us": "float64",
     "knobs": "json",
     "effective": "json",
     "facts": "json",

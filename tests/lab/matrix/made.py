@@ -52,6 +52,7 @@ def row(
         "windows": [],
         "notes": {**notes, **more},
         "started_ns": 1,
+        "late_us": 12.5,
         "versions": {"kernel": "6.18"},
     }
 

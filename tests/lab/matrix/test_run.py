@@ -85,6 +85,9 @@ class FakeBed:
     def drop_caches(self) -> None:
         pass
 
+    def stats(self) -> dict[str, float]:
+        return {"late_us": 3.0}
+
 
 class FakeObserver:
     """Sees nothing."""
