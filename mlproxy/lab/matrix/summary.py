@@ -78,6 +78,8 @@ class Summary:
     cost: Cost | None
     load: float
     """Highest load average of the machine when a row was done."""
+    late_us: tuple[float, float] | None
+    """By how much the device completed its requests late, mean of a row: median and most."""
     rows: int
     machine: Mapping[str, str]
     matrix: Mapping[str, Any]
@@ -118,6 +120,7 @@ def summarize(
         no_headroom=(len(flat), clustered_mean(_means(flat, peers[AGENT]), seed)),
         cost=_cost(file.rows),
         load=max((row["notes"].get("loadavg", 0.0) for row in file.rows), default=0.0),
+        late_us=_late(file.rows),
         rows=len(file.rows),
         machine=file.machine,
         matrix=file.matrix,
@@ -183,6 +186,11 @@ def _against(pairs: Sequence[Pair], peers: Mapping[str, Peer], seed: int) -> lis
     over_default = clustered_mean(_means(pairs, peers[AGENT]), seed)
     assert over_default is not None
     return [Against("default", len(pairs), over_default), *found]
+
+
+def _late(rows: Rows) -> tuple[float, float] | None:
+    found = [row["late_us"] for row in rows if row.get("late_us") is not None]
+    return (median(found), max(found)) if found else None
 
 
 def _cost(rows: Rows) -> Cost | None:

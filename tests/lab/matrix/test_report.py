@@ -61,6 +61,7 @@ def test_losses_stand_there_as_plainly_as_gains(parquet: Path, tmp_path: Path) -
     lost = text.split("## Where mlproxy was slower than the default")[1].split("##")[0]
     assert "ssd-dilated/psync-sequential-64k" in lost
     assert "| whole |" in lost
+    assert "The modelled device was late by 12 us in the median row" in text
     assert "sudo mlproxy bench quick" in text
     assert "| cores | 2 |" in text
 

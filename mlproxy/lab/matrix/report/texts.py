@@ -73,6 +73,12 @@ def sentences(summary: Summary) -> list[str]:
         )
     if summary.load:
         found.append(f"The highest load average beside a row, itself included: {summary.load:.1f}.")
+    if summary.late_us is not None:
+        middle, most = summary.late_us
+        found.append(
+            f"The modelled device was late by {middle:.0f} us in the median row, "
+            f"{most:.0f} us at most."
+        )
     return found
 
 
