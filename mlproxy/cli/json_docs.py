@@ -5,7 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlproxy.cli.schema import REPORTS
+from mlproxy.cli.schema import (
+    AdaptersReport,
+    ApplyReport,
+    CheckReport,
+    ExplainReport,
+    Part,
+    ProbeReport,
+    RevertReport,
+    StatusReport,
+)
+from mlproxy.cli.schema_training import EvaluateReport, TrainReport
+
+REPORTS: tuple[type[Part], ...] = (
+    ProbeReport,
+    ApplyReport,
+    StatusReport,
+    ExplainReport,
+    RevertReport,
+    CheckReport,
+    AdaptersReport,
+    TrainReport,
+    EvaluateReport,
+)
 
 Schema = Mapping[str, Any]
 
@@ -16,7 +38,7 @@ names command and version; a version rises when a field is removed or changes it
 new fields may come at any time. Gains are ratios minus one: 0.25 is 25 % better. A value of
 a knob is an integer or a word. What is not known is null, never zero.
 
-This page is made from the models in `mlproxy/cli/schema.py`; a test keeps it so.
+This page is made from the models in `mlproxy/cli/schema*.py`; a test keeps it so.
 """
 
 
