@@ -16,6 +16,7 @@ from mlproxy.adapter import Adapter
 from mlproxy.columns import Array64, Matrix, fill_rows
 from mlproxy.errors import ConfigError
 from mlproxy.knob import Setting, Value
+from mlproxy.weights import Noise, noise_of, row_variance
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,19 @@ class Record:
     """One measurement: a workload on a device at one setting.
 
     `group` is "device/workload": records of a group differ only in the setting. `windows`
-    holds one feature mapping per window; `metrics` the objective's metrics.
+    holds one feature mapping per window; `metrics` the objective's metrics. `family` names
+    workloads that behave alike. `variance` is that of the log of its performance where the
+    record itself tells it (a trial of many pairs), else repeats do; `weight` makes up for how
+    seldom it would have been seen.
     """
 
     group: str
     setting: Setting
     windows: tuple[Mapping[str, float | None], ...]
     metrics: Mapping[str, float]
+    family: str = ""
+    variance: float | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,8 @@ class Dataset:
         window: shape (n,), index into window_rows.
         group: one entry per row.
         window_rows, window_group: the features alone, one row per window.
+        weight: shape (n,), mean 1: rows that are known better weigh more.
+        families: family by group.
     """
 
     rows: Matrix
@@ -56,6 +65,13 @@ class Dataset:
     window_rows: Array64
     window_group: list[str]
     digest: str
+    weight: Array64
+    families: Mapping[str, str]
+
+
+def unit_of(group: str) -> str:
+    """What is left out as a whole: "#" numbers cases of one agent, which may be of one workload."""
+    return group.partition("#")[0]
 
 
 def read_records(paths: Iterable[Path]) -> list[Record]:
@@ -93,6 +109,8 @@ def build_dataset(adapter: Adapter, records: Sequence[Record]) -> Dataset:
     window_groups: list[str] = []
     own: list[int] = []
     place: list[int] = []
+    weights: list[float] = []
+    noise = noise_of({name: _repeats(adapter, each) for name, each in by_group.items()})
     for name, members in sorted(by_group.items()):
         settings, score = _scores(adapter, members)
         keys = [_key(setting) for setting in settings]
@@ -101,6 +119,7 @@ def build_dataset(adapter: Adapter, records: Sequence[Record]) -> Dataset:
                 continue
             mine = keys.index(_key(record.setting))
             gain = [value - score[mine] for value in score]
+            sure = _weights(noise, name, members, keys, mine)
             for window in record.windows:
                 vector = adapter.schema.model_validate(window).vector()
                 place += [len(windows)] * len(keys)
@@ -109,6 +128,7 @@ def build_dataset(adapter: Adapter, records: Sequence[Record]) -> Dataset:
                 own += [len(groups) + mine] * len(keys)
                 blocks.append(fill_rows(vector, adapter.asked, record.setting, settings))
                 gains += gain
+                weights += sure
                 groups += [name] * len(keys)
     if not blocks:
         raise ConfigError("no records with windows: nothing to train on")
@@ -121,7 +141,34 @@ def build_dataset(adapter: Adapter, records: Sequence[Record]) -> Dataset:
         np.asarray(windows, float),
         window_groups,
         _digest(records),
+        np.asarray(weights) / np.mean(weights),
+        {record.group: record.family for record in records},
     )
+
+
+def _repeats(adapter: Adapter, members: Sequence[Record]) -> dict[str, list[float]]:
+    """Log performance of every run, by setting, over one reference of the group."""
+    reference = max((record.metrics for record in members), key=len)
+    runs: dict[str, list[float]] = defaultdict(list)
+    for record in members:
+        runs[_key(record.setting)].append(adapter.objective.gain_log(record.metrics, reference))
+    return runs
+
+
+def _weights(
+    noise: Noise, group: str, members: Sequence[Record], keys: Sequence[str], own: int
+) -> list[float]:
+    """One weight per candidate of a window that was seen at the setting number `own`."""
+    variances, rarity = [], []
+    for key in keys:
+        same = [record for record in members if _key(record.setting) == key]
+        told = [record.variance for record in same if record.variance is not None]
+        variances.append(min(told) if told else noise.of(group) / len(same))
+        rarity.append(max(record.weight for record in same))
+    return [
+        rare / row_variance(variance, variances[own])
+        for rare, variance in zip(rarity, variances, strict=True)
+    ]
 
 
 def _scores(adapter: Adapter, members: Sequence[Record]) -> tuple[list[Setting], list[float]]:
@@ -155,9 +202,15 @@ def _key(setting: Setting) -> str:
 def _digest(records: Sequence[Record]) -> str:
     text = json.dumps(
         [
-            [r.group, dict(r.setting), [dict(w) for w in r.windows], dict(r.metrics)]
+            [r.group, dict(r.setting), [dict(w) for w in r.windows], dict(r.metrics), *_extra(r)]
             for r in records
         ],
         sort_keys=True,
     )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _extra(record: Record) -> list[float | None]:
+    """What only records of trials have."""
+    plain = record.variance is None and record.weight == 1.0
+    return [] if plain else [record.variance, record.weight]

@@ -17,10 +17,13 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from mlproxy.dataset import unit_of
+
 Array = NDArray[np.float64]
 
 POINTS = 512
 QUANTILE = 0.995
+FEW = 4
 LEAST_SCALE = 0.2
 """A feature that hardly moved in training must not make every other value look strange."""
 
@@ -111,7 +114,8 @@ def fit_domain(rows: Array, groups: list[str], seed: int) -> Domain:
     chosen = _spread_out(groups, np.random.default_rng(seed).permutation(len(scaled)))
     points = scaled[chosen]
     others = np.delete(scaled, chosen, axis=0)
-    gaps = _nearest(others if len(others) else points, points, exclude_self=not len(others))
+    few = FEW * len(others) < len(points)  # then they say less than the points themselves
+    gaps = _nearest(points if few else others, points, exclude_self=few)
     threshold = SLACK * max(float(np.quantile(gaps, QUANTILE)), 0.05)
     return Domain(
         centre, scale, points, threshold, STEP_SLACK * max(_step(known_scaled, groups), 0.05)
@@ -128,6 +132,7 @@ def _step(scaled: Array, groups: list[str]) -> float:
 
 def _spread_out(groups: list[str], order: NDArray[np.int64]) -> list[int]:
     """Up to POINTS indices, the same number from every group."""
+    groups = [unit_of(group) for group in groups]
     share = max(1, POINTS // max(len(set(groups)), 1))
     taken: dict[str, int] = {}
     chosen = []

@@ -21,5 +21,10 @@ def phase_changed(controller: Controller, recommendation: Recommendation) -> boo
     """
     if controller.look is not None and recommendation.changes:
         return True
+    return phase_ended(controller)
+
+
+def phase_ended(controller: Controller) -> bool:
+    """True when another phase began after the last change."""
     changed_ns = controller.changed_ns
     return changed_ns is not None and controller.watch.phase_ns > changed_ns

@@ -11,7 +11,8 @@ MlproxyError                 1   something went wrong
 |  `- Postponed              6   a patched kernel takes no recommendation just now
 |- ModelError                7   a model is missing, altered or does not fit its adapter
 |- LabError                  8   the test bed or a workload failed
-`- Overridden                9   somebody else changed the knob; it is theirs now
+|- Overridden                9   somebody else changed the knob; it is theirs now
+`- NoBetter                 10   a model that learned more does worse; nothing was written
 """
 
 from __future__ import annotations
@@ -84,3 +85,9 @@ class Overridden(MlproxyError):
     """Somebody else changed the knob since our last write: stand down, it is theirs."""
 
     exit_code = 9
+
+
+class NoBetter(MlproxyError):
+    """A model that learned from outcomes does worse where it must not, and was not written."""
+
+    exit_code = 10

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mlproxy.controller import Controller
 from mlproxy.decide import Answer
 from mlproxy.dwell import phase_changed, since_change_s
+from mlproxy.explore import Explorer
 from mlproxy.kernel_ruling import open_kernel_ruling
 from mlproxy.knob import Unit
 from mlproxy.mode import Mode
@@ -26,6 +29,7 @@ class Judgement:
     def __init__(self, trust: TrustStore, resolution_s: dict[str, float]) -> None:
         self._trust = trust
         self._resolution_s = resolution_s
+        self._explorer = Explorer()
 
     def verdict(
         self, controller: Controller, answer: Answer, now_ns: int, paused: str
@@ -33,7 +37,11 @@ class Judgement:
         """The verdict on an answer; on a smaller step where the whole one is too large."""
         history = self._history(controller, answer.recommendation, now_ns, paused)
         found = judge_answer(answer, controller.seat.policy, history)
-        return controller.attempt(answer, found[1], history, now_ns) or found
+        tried = controller.attempt(answer, found[1], history, now_ns)
+        if tried is not None or answer.recommendation.proxy not in self._resolution_s:
+            return tried or found
+        recall = partial(self._history, controller, now_ns=now_ns, paused=paused)
+        return self._explorer.consider(controller, answer, found, recall, now_ns)
 
     def enforce(
         self, controller: Controller, rec: Recommendation, verdict: Verdict, now_ns: int

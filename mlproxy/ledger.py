@@ -13,8 +13,10 @@ from pathlib import Path
 from mlproxy.change import Change
 from mlproxy.controller import Controller
 from mlproxy.decide import Answer
+from mlproxy.dwell import phase_ended
 from mlproxy.kernel_ruling import KernelRuling
 from mlproxy.knob import Setting, Unit, Value
+from mlproxy.measured import is_due, measured
 from mlproxy.outcomes import Outcomes
 from mlproxy.recommendation import Recommendation
 from mlproxy.restore import Restored
@@ -74,6 +76,8 @@ class Ledger:
             why=rec.why,
             model=rec.model,
             distance=rec.distance,
+            explored=rec.explored,
+            propensity=rec.propensity,
             features=answer.features.model_dump(),
             setting=dict(answer.setting),
             baselines=dict(answer.baseline),
@@ -113,7 +117,15 @@ class Ledger:
         proxy, gain = controller.seat.proxy.id, judged.state.gain
         word = "lost" if judged.event and judged.event.takes_back else "measured"
         self._tried[proxy] = (ruling, word)
+        numbers = {
+            **measured(judged.state),
+            "treated": dict(ruling.treated),
+            "same_phase": not phase_ended(controller),
+        }
         if judged.event is None:
+            if is_due(judged.state.pairs):
+                rec = ruling.recommendation.id
+                self.outcomes.write("measured", recommendation=rec, proxy=proxy, **numbers)
             return
         self.outcomes.write(
             "trial",
@@ -122,6 +134,7 @@ class Ledger:
             knob=ruling.recommendation.knob,
             proposed=ruling.recommendation.proposed,
             event=str(judged.event),
+            **numbers,
             objection=ruling.objection,
             mode=str(judged.state.mode),
             wins=judged.state.wins,

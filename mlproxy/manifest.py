@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlproxy.adapter import Adapter
-from mlproxy.columns import column_names
+from mlproxy.columns import Array64, column_names
 from mlproxy.errors import ModelError
 from mlproxy.knob import Value
 
@@ -24,7 +25,8 @@ class Manifest(BaseModel):
     """Contents of `manifest.json`; every key is required unless it has a default.
 
     `stretch` maps a confidence ("0.9") to how many predicted spreads the lower bound lies
-    below the median; `candidates` are the values of each knob that it was trained on.
+    below the median; `candidates` are the values of each knob that it was trained on, `ranges`
+    the least and the largest value of each feature; `families` has metrics by family of workloads.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +44,8 @@ class Manifest(BaseModel):
     rows: int
     groups: tuple[str, ...]
     candidates: Mapping[str, tuple[Value, ...]]
+    ranges: Mapping[str, tuple[float, float]] = {}
+    families: Mapping[str, Mapping[str, float]] = {}
     data_sha256: str
     metrics: Mapping[str, float]
     sha256: Mapping[str, str]
@@ -72,6 +76,17 @@ def load_manifest(folder: Path, adapter: Adapter) -> Manifest:
 def digest_of(path: Path) -> str:
     """sha256 of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def ranges_of(adapter: Adapter, windows: Array64) -> dict[str, tuple[float, float]]:
+    """Least and largest of each feature in `windows` (n, features), to six digits; a feature
+    that was always missing has none."""
+    found = {}
+    for name, column in zip(adapter.schema.names(), windows.T, strict=True):
+        known = column[np.isfinite(column)]
+        if len(known):
+            found[name] = (float(f"{known.min():.6g}"), float(f"{known.max():.6g}"))
+    return found
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

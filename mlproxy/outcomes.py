@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ class Outcomes:
         self.lost = 0
 
     def write(self, kind: str, **fields: Any) -> None:
-        """Append one record of `kind`: decision, change, trial, look, revert, stand-down."""
+        """Append one record of `kind`: decision, change, trial, measured, look, revert,
+        stand-down."""
         record = {"format": FORMAT, "time_s": round(time.time(), 3), "kind": kind, **fields}
         try:
             self._rotate()
@@ -40,11 +42,8 @@ class Outcomes:
     def read(self) -> Iterator[dict[str, Any]]:
         """Records, oldest first; torn and foreign lines are passed over."""
         for path in (self.path.with_name("outcomes.1.jsonl"), self.path):
-            try:
-                lines = path.read_text(errors="replace").splitlines()
-            except OSError:
-                continue
-            yield from filter(None, map(_parse, lines))
+            with suppress(OSError):
+                yield from read_log(path)
 
     def _rotate(self) -> None:
         try:
@@ -53,6 +52,11 @@ class Outcomes:
             return
         if size > MOST_BYTES:
             os.replace(self.path, self.path.with_name("outcomes.1.jsonl"))  # noqa: PTH105
+
+
+def read_log(path: Path) -> Iterator[dict[str, Any]]:
+    """Records of one file; torn and foreign lines are passed over. Raises: OSError."""
+    yield from filter(None, map(_parse, path.read_text(errors="replace").splitlines()))
 
 
 def _parse(line: str) -> dict[str, Any] | None:

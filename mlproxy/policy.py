@@ -161,6 +161,11 @@ class Policy(Part):
         "max_drain",
     )
     """What is dirty may take so long to write back."""
+    explore: Annotated[Percent, Field(le=0.5)] = allowed(
+        "a percentage from 0% to 50%, e.g. 2%: proposals in learning mode that are drawn from all "
+        "safe candidates, to learn from them",
+        "2%",
+    )
     guards: Mapping[Word, Annotated[Number, Field(ge=0, le=1)]] = allowed(
         "a mapping of the adapter's guarded metrics to floors from 0.0 to 1.0, e.g. {written: 0.9}",
         {},

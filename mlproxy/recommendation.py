@@ -44,6 +44,10 @@ class Recommendation:
     """Joint distance to the training data over the model's threshold; above 1 is outside."""
     doubted: Doubted | None = None
     """What would be proposed instead of nothing if it were sure enough."""
+    explored: bool = False
+    """Drawn at random among what is safe, to learn from it."""
+    propensity: float = 1.0
+    """How likely just this was to be proposed of what was seen."""
 
     @property
     def changes(self) -> bool:

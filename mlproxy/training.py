@@ -1,9 +1,9 @@
-"""Training: records in, a model folder out (model.ubj, domain.json, manifest.json)."""
+"""Training: records in, a model folder out (model.ubj, domain.json, manifest.json, CARD.md)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,23 @@ from numpy.typing import NDArray
 
 from mlproxy.adapter import Adapter
 from mlproxy.augment import COPIES, Augmentation, augmentation_of
-from mlproxy.columns import Array64, Matrix, column_names, spread
-from mlproxy.dataset import Dataset, Record, build_dataset
+from mlproxy.card import write_card
+from mlproxy.columns import Array64, column_names, spread
+from mlproxy.dataset import Dataset, Record, build_dataset, unit_of
 from mlproxy.domain import fit_domain
 from mlproxy.errors import ConfigError
+from mlproxy.families import families_of
 from mlproxy.gain import t_quantile
-from mlproxy.knob import Value
-from mlproxy.manifest import DOMAIN, FORMAT, MODEL, Manifest, digest_of, write_manifest
+from mlproxy.knob import Setting, Value
+from mlproxy.manifest import (
+    DOMAIN,
+    FORMAT,
+    MODEL,
+    Manifest,
+    digest_of,
+    ranges_of,
+    write_manifest,
+)
 
 QUANTILES = (0.1, 0.5)
 ROUNDS = 80
@@ -50,15 +60,32 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
 
     Raises: ConfigError when there are fewer than two groups or nothing to compare.
     """
-    import xgboost
-
     data = build_dataset(adapter, records)
-    groups = sorted(set(data.group))
-    if len(groups) < 2:
-        raise ConfigError(f"{len(groups)} group of records; grouped validation needs two or more")
+    if (groups := len(set(map(unit_of, data.group)))) < 2:
+        raise ConfigError(f"{groups} group of records; grouped validation needs two or more")
     augmentation = augmentation_of(adapter.schema)
     held_out = _cross_validate(data, augmentation, seed)
-    booster = _fit(data.rows, data.gain_log, augmentation, seed)
+    booster = _fit(data, np.ones(len(data.rows), bool), augmentation, seed)
+    candidates = candidates_of(adapter, [record.setting for record in records])
+    return write_model(adapter, data, held_out, booster, folder, candidates, seed)
+
+
+def write_model(
+    adapter: Adapter,
+    data: Dataset,
+    held_out: HeldOut,
+    booster: Any,
+    folder: Path,
+    candidates: Mapping[str, tuple[Value, ...]],
+    seed: int,
+) -> Manifest:
+    """Write a trained booster with its domain, calibration, manifest and card into `folder`.
+
+    Nothing of `data` is used but what belongs to windows, labels and groups.
+    """
+    import xgboost
+
+    stretch = _stretch(data, held_out)
     folder.mkdir(parents=True, exist_ok=True)
     booster.save_model(folder / MODEL)
     domain = fit_domain(data.window_rows, data.window_group, seed)
@@ -71,25 +98,29 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
         columns=tuple(column_names(adapter.schema.names(), adapter.asked)),
         units={str(row["name"]): str(row["unit"]) for row in adapter.schema.describe()},
         quantiles=QUANTILES,
-        stretch=_stretch(data, held_out),
+        stretch=stretch,
         rounds=ROUNDS,
         seed=seed,
-        rows=len(data.rows),
-        groups=tuple(groups),
-        candidates=_candidates(adapter, records),
+        rows=len(data.gain_log),
+        groups=tuple(sorted(set(data.group))),
+        candidates=candidates,
+        ranges=ranges_of(adapter, data.window_rows),
         data_sha256=data.digest,
         metrics=_metrics(data, held_out),
+        families=families_of(data, held_out.gains, held_out.inside, stretch),
         sha256={name: digest_of(folder / name) for name in (MODEL, DOMAIN)},
         xgboost=xgboost.__version__,
     )
     write_manifest(folder, manifest)
+    write_card(folder, adapter, manifest)
     return manifest
 
 
-def _candidates(adapter: Adapter, records: Sequence[Record]) -> dict[str, tuple[Value, ...]]:
-    """The values of each knob in the records, in order; a knob that never moved has none,
+def candidates_of(adapter: Adapter, settings: Iterable[Setting]) -> dict[str, tuple[Value, ...]]:
+    """The values of each knob in the settings, in order; a knob that never moved has none,
     since nothing is known of what it does."""
-    found = {knob.name: {r.setting.get(knob.name) for r in records} for knob in adapter.asked}
+    seen = list(settings)
+    found = {knob.name: {each.get(knob.name) for each in seen} for knob in adapter.asked}
     known = {name: [v for v in values if v is not None] for name, values in found.items()}
     return {
         name: tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
@@ -98,12 +129,15 @@ def _candidates(adapter: Adapter, records: Sequence[Record]) -> dict[str, tuple[
     }
 
 
-def _fit(rows: Matrix, gain_log: Array64, augmentation: Augmentation, seed: int) -> Any:
-    """One booster on augmented rows."""
+def _fit(data: Dataset, shown: NDArray[np.bool_], augmentation: Augmentation, seed: int) -> Any:
+    """One booster on the augmented rows that are `shown`."""
     import xgboost
 
-    shown = augmentation.copies(rows, seed)
-    matrix = xgboost.QuantileDMatrix(shown, label=np.tile(gain_log, COPIES))
+    matrix = xgboost.QuantileDMatrix(
+        augmentation.copies(data.rows[shown], seed),
+        label=np.tile(data.gain_log[shown], COPIES),
+        weight=np.tile(data.weight[shown], COPIES),
+    )
     return xgboost.train({**PARAMETERS, "seed": seed}, matrix, num_boost_round=ROUNDS)
 
 
@@ -116,16 +150,21 @@ class HeldOut:
     inside: NDArray[np.bool_]
 
 
+def folds_of(groups: Iterable[str], seed: int) -> dict[str, int]:
+    """The fold in which each group is left out as a whole, by `unit_of` it."""
+    names = sorted(set(map(unit_of, groups)))
+    order = np.random.default_rng(seed).permutation(len(names))
+    return {names[place]: rank % FOLDS for rank, place in enumerate(order.tolist())}
+
+
 def _cross_validate(data: Dataset, augmentation: Augmentation, seed: int) -> HeldOut:
     """Groups are left out as a whole, FOLDS times."""
-    groups = sorted(set(data.group))
-    order = np.random.default_rng(seed).permutation(len(groups))
-    fold_of = {groups[place]: rank % FOLDS for rank, place in enumerate(order.tolist())}
-    folds = np.array([fold_of[name] for name in data.group])
+    fold_of = folds_of(data.group, seed)
+    folds = np.array([fold_of[unit_of(name)] for name in data.group])
     gains, inside = np.zeros((len(data.rows), 2)), np.zeros(len(data.rows), bool)
-    for fold in range(min(FOLDS, len(groups))):
+    for fold in sorted(set(fold_of.values())):
         out = folds == fold
-        booster = _fit(data.rows[~out], data.gain_log[~out], augmentation, seed)
+        booster = _fit(data, ~out, augmentation, seed)
         gains[out] = booster.inplace_predict(data.rows[out])
         kept = np.unique(data.window[~out])
         names = [data.window_group[place] for place in kept]

@@ -44,6 +44,8 @@ TAIL = """## Who decides what
 - A limit on dirty data is never in slots: it rules in full in every mode but emergency, and
   `guards` take it back. `max_drain` chooses which limit the model is asked about. Adapters that
   would not heed one of the two refuse it.
+- `explore` is heeded in learning mode alone, where a trial can measure what was drawn, and only
+  among values that no rule of the gate forbids; 0% turns it off.
 - `objective` names the number that grows as the application gets on. Device throughput (`device`)
   and pressure (`psi`) are refused by name: for random mapped reads they choose the wrong value.
 - The first rule of the gate that objects decides, and every output names it.

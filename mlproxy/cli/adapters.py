@@ -9,9 +9,9 @@ import typer
 
 from mlproxy.adapter import Adapter
 from mlproxy.cli.console import emit
-from mlproxy.cli.lab import model_facts
 from mlproxy.cli.options import AsJson
 from mlproxy.cli.schema import AdaptersReport, ListedAdapter
+from mlproxy.cli.train import model_facts
 from mlproxy.cli.view_adapters import show_adapters
 from mlproxy.errors import ConfigError, ModelError
 from mlproxy.registry import load_registry

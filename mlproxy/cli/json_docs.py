@@ -5,12 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlproxy.cli.schema import REPORTS, Part
+from mlproxy.cli.schema import (
+    AdaptersReport,
+    ApplyReport,
+    CheckReport,
+    ExplainReport,
+    Part,
+    ProbeReport,
+    RevertReport,
+    StatusReport,
+)
 from mlproxy.cli.schema_bench import BenchReport
+from mlproxy.cli.schema_training import EvaluateReport, TrainReport
+
+REPORTS: tuple[type[Part], ...] = (
+    ProbeReport,
+    ApplyReport,
+    StatusReport,
+    ExplainReport,
+    RevertReport,
+    CheckReport,
+    AdaptersReport,
+    TrainReport,
+    EvaluateReport,
+    BenchReport,
+)
 
 Schema = Mapping[str, Any]
-
-FORMATS: tuple[type[Part], ...] = (*REPORTS, BenchReport)
 
 HEAD = """# JSON formats
 
@@ -27,7 +48,7 @@ def json_reference() -> str:
     """The whole page in markdown."""
     parts: dict[str, Schema] = {}
     sections = []
-    for report in FORMATS:
+    for report in REPORTS:
         schema = report.model_json_schema(mode="serialization")
         parts |= schema.get("$defs", {})
         title = schema["properties"]["format"]["const"]

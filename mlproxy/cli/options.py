@@ -30,6 +30,12 @@ def names_of(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+AdapterName = Annotated[str, typer.Argument(metavar="ADAPTER", help="An installed adapter.")]
+Rows = Annotated[
+    list[Path],
+    typer.Argument(metavar="ROWS...", help="Files that `record` or `convert` made."),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Same rows and seed, same model.")]
 Root = Annotated[
     Path,
     typer.Option(

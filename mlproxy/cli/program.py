@@ -14,14 +14,17 @@ from mlproxy.cli.apply import apply
 from mlproxy.cli.bench import bench_app
 from mlproxy.cli.check import check
 from mlproxy.cli.console import note
+from mlproxy.cli.convert import convert
+from mlproxy.cli.evaluate import evaluate
 from mlproxy.cli.exit_codes import INTERNAL, INTERRUPTED, epilog
 from mlproxy.cli.explain import explain
-from mlproxy.cli.lab import demo, record, train
+from mlproxy.cli.lab import demo, record
 from mlproxy.cli.pause import pause, resume
 from mlproxy.cli.probe import probe
 from mlproxy.cli.revert import revert
 from mlproxy.cli.run import run
 from mlproxy.cli.status import status
+from mlproxy.cli.train import train
 from mlproxy.errors import MlproxyError
 
 app = typer.Typer(
@@ -34,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (probe, apply, run, status, explain, revert, pause, resume)
-for command in (*COMMANDS, check, record, train, demo):
+for command in (*COMMANDS, check, record, convert, train, evaluate, demo):
     app.command()(command)
 app.add_typer(adapters_app, name="adapters")
 app.add_typer(bench_app, name="bench")

@@ -255,25 +255,3 @@ class AdaptersReport(Part):
     format: Literal["mlproxy-adapters/v1"] = "mlproxy-adapters/v1"
     adapters: tuple[ListedAdapter, ...]
     broken: dict[str, str]
-
-
-class TrainReport(Part):
-    """`mlproxy train --json`."""
-
-    format: Literal["mlproxy-train/v1"] = "mlproxy-train/v1"
-    adapter: str
-    folder: str
-    records: int
-    model: ModelFacts
-
-
-REPORTS: tuple[type[Part], ...] = (
-    ProbeReport,
-    ApplyReport,
-    StatusReport,
-    ExplainReport,
-    RevertReport,
-    CheckReport,
-    AdaptersReport,
-    TrainReport,
-)

@@ -17,6 +17,7 @@ from mlproxy.adapter import Adapter, Missing
 from mlproxy.dataset import Record
 from mlproxy.errors import ConfigError
 from mlproxy.knob import Knob, Setting, Value
+from mlproxy.parquet import SUFFIX, read_parquet
 from mlproxy.proxy import Identity, Proxy
 from mlproxy.snapshot import Sample, Window
 
@@ -38,6 +39,18 @@ def records_of(adapter: Adapter, rows: Iterable[Mapping[str, Any]]) -> list[Reco
     setting does counts also where its windows say nothing."""
     found = ((_record(adapter, row), row.get("metrics")) for row in rows)
     return [record for record, metrics in found if record.windows or metrics]
+
+
+def records_from(adapter: Adapter, paths: Sequence[Path]) -> list[Record]:
+    """Records of files of any kind: rows as `record` writes them, plain or gzipped, and
+    Parquet. Raises: ConfigError naming the file."""
+    found: list[Record] = []
+    for path in paths:
+        if path.suffix == SUFFIX:
+            found += read_parquet(adapter, path)
+        else:
+            found += records_of(adapter, read_rows([path]))
+    return found
 
 
 def metrics_of(jobs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -76,8 +89,14 @@ def _record(adapter: Adapter, row: Mapping[str, Any]) -> Record:
         group=f"{row['profile']}/{row['workload']}",
         setting=setting,
         windows=tuple(window for window in windows if window),
-        metrics=row.get("metrics") or metrics_of(row["result"]),
+        metrics=_metrics(row),
+        family=row.get("family", ""),
     )
+
+
+def _metrics(row: Mapping[str, Any]) -> dict[str, float]:
+    found = row.get("metrics") or metrics_of(row["result"])
+    return {name: float(value) for name, value in found.items()}
 
 
 def _features(

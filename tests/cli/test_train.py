@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mlproxy.cli.schema import TrainReport
+from mlproxy.cli.schema_training import TrainReport
 from tests.cli.conftest import Command
 
 COUNTERS = {
@@ -18,7 +18,7 @@ COUNTERS = {
 }
 
 
-def _rows(folder: Path) -> Path:
+def rows_file(folder: Path) -> Path:
     """Three workloads at three values, in the row runner's form."""
     path = folder / "rows.jsonl"
     with path.open("w") as file:
@@ -48,7 +48,7 @@ def _window(pace: float) -> dict[str, object]:
 
 def test_makes_a_model_and_says_how_good_it_is(mlproxy: Command, tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    ended = mlproxy("train", "readahead", _rows(tmp_path), "-o", folder, "--json")
+    ended = mlproxy("train", "readahead", rows_file(tmp_path), "-o", folder, "--json")
     assert ended.code == 0, ended.err
     report = TrainReport.model_validate_json(ended.out)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -58,7 +58,7 @@ def test_makes_a_model_and_says_how_good_it_is(mlproxy: Command, tmp_path: Path)
 
 
 def test_bad_rows_name_file_and_line(mlproxy: Command, tmp_path: Path) -> None:
-    path = _rows(tmp_path)
+    path = rows_file(tmp_path)
     path.write_text(path.read_text() + "{}\n")
     ended = mlproxy("train", "readahead", path, "-o", tmp_path / "model")
     assert ended.code == 2
@@ -75,3 +75,22 @@ def test_record_knows_the_profiles(mlproxy: Command) -> None:
     ended = mlproxy("record", "readahead", "--profile", "floppy", "-o", "rows")
     assert ended.code == 2
     assert "no device profile 'floppy'; there is: ssd-dilated" in ended.err
+
+
+def test_what_two_runs_write_is_the_same_to_the_byte(mlproxy: Command, tmp_path: Path) -> None:
+    rows = rows_file(tmp_path)
+    for name in "ab":
+        assert mlproxy("train", "readahead", rows, "-o", tmp_path / name).code == 0
+    for name in ("model.ubj", "domain.json", "manifest.json", "CARD.md"):
+        one, two = (tmp_path / folder / name for folder in "ab")
+        assert one.read_bytes() == two.read_bytes(), name
+
+
+def test_a_log_without_trials_teaches_nothing(mlproxy: Command, tmp_path: Path) -> None:
+    log = tmp_path / "outcomes.jsonl"
+    log.write_text('{"format": 1, "time_s": 0, "kind": "look"}\n')
+    model = tmp_path / "model"
+    ended = mlproxy("train", "readahead", rows_file(tmp_path), "--from-outcomes", log, "-o", model)
+    assert ended.code == 2
+    assert "no trial to learn from" in ended.err
+    assert not model.exists()
