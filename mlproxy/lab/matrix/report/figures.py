@@ -125,7 +125,7 @@ def _phases(rows: Rows) -> Figure | None:
     speed.set_ylabel("MB/s that the reader gets")
     speed.set_yscale("log")
     speed.set_title(f"{chosen['profile']}/{chosen['workload']}", fontsize=9)
-    speed.legend(fontsize=8)
+    speed.legend(fontsize=8, loc="upper right")
     end_s = chosen["notes"]["curve"][-1][0]
     for name, steps in sorted(chosen["notes"].get("knobs", {}).items()):
         if all(value.isdigit() for _, value in steps):
@@ -135,7 +135,7 @@ def _phases(rows: Rows) -> Figure | None:
     knob.set_yscale("log", base=2)
     knob.set_ylabel("knob")
     knob.set_xlabel("seconds")
-    knob.legend(fontsize=8)
+    knob.legend(fontsize=8, loc="upper right")
     figure.tight_layout()
     return figure
 
