@@ -203,7 +203,7 @@ def check_advised(
         if kb != BASELINE_KB:
             proxy.recommend(kb)
         # So much that the small windows after a wrap do not count
-        means.append(kb_per_request(device, proxy, work, kb, 16384))
+        means.append(kb_per_request(device, proxy, work, kb, 8192))
         proxy.put("mode_limit", "emergency")
         proxy.put("mode_limit", "learning")
     spread = max(means) / min(means)

@@ -36,7 +36,7 @@ run() {
 	}
 	echo "$1 kernel, seed $3: $(grep -c '^cost' "$tmp/$1.$3") measurements"
 }
-for seed in ${SEEDS:-1 2}; do
+for seed in ${SEEDS:-1 2 3}; do
 	run unpatched "$unpatched" "$seed"
 	run patched "$patched" "$seed"
 done
