@@ -9,6 +9,7 @@ the series a new read_ahead_kb must not move the descriptor either.
 from __future__ import annotations
 
 import argparse
+import math
 import mmap
 import os
 import random
@@ -176,7 +177,7 @@ def kb_per_request(
 ) -> float:
     """Size of the device's requests while kb rules, over want_kb of them."""
     total = lab.Requests(0, 0)
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     # A stream begins with small windows
     for _ in range(512):
         work()
@@ -209,7 +210,7 @@ def check_advised(
     spread = max(means) / min(means)
     checks.expect(
         f"{name} is left alone",
-        spread < 1.05 and proxy.windows == before,
+        not any(map(math.isnan, means)) and spread < 1.05 and proxy.windows == before,
         "KiB per request at 128, 16, 1024: "
         + ", ".join(f"{kb:.1f}" for kb in means)
         + f"; {proxy.windows[0] - before[0]} windows counted",
