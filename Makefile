@@ -44,10 +44,12 @@ kernel:  ## get Linux 6.12 and build User Mode Linux with the series (no root, 1
 	@kpatches/scripts/apply.sh
 	@kpatches/scripts/build.sh um
 
-test-kernel: kernel $(VENV)/.ready  ## KUnit, kselftest and the agent in that kernel
+test-kernel: kernel $(VENV)/.ready  ## KUnit, kselftest and the agent in that kernel; x86_64 in QEMU
 	@kpatches/scripts/kunit.sh
 	@kpatches/scripts/selftest.sh um
 	@$(BIN)/python -m pytest -q tests/kernel $(PYTEST)
+	@kpatches/scripts/smp.sh
+	@kpatches/scripts/overhead.sh
 
 check-kernel: kernel  ## what was measured on the series, once more (RUNS=20 times each)
 	@kpatches/scripts/test.sh

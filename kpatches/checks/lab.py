@@ -129,7 +129,8 @@ class Proxy:
     """A proxy of a device with one knob, its files kept open."""
 
     def __init__(self, of: Device, provider: str = "readahead", knob: str = KNOB) -> None:
-        self.path = CLASS / f"{provider}.{of.number}"
+        # Of a disk, the others of a backing device
+        self.path = CLASS / f"{provider}.{of.name if provider == 'iosched' else of.number}"
         self.knob = knob
         self._fds: dict[str, int] = {}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import select
 import socket
 import sys
@@ -128,6 +129,8 @@ def cost_ms(proxies: int) -> tuple[float, float]:
     fast = (time.process_time() - start) / ROUNDS
     os.close(fd)
     names = list(snapshot())[: proxies * 40]
+    most = len(names) + 100
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     fds = [os.open(lab.CLASS / name, os.O_RDONLY) for name in names]
     start = time.process_time()
     for _ in range(ROUNDS):
