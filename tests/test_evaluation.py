@@ -17,7 +17,7 @@ from tests.recorded import of_device, readahead
 from tests.surrogate import trained
 
 ADAPTER = readahead()
-ROWS = of_device("ssd-5ms", every=4) + of_device("ssd-dilated", every=4)
+ROWS = of_device("ssd-5ms", every=6) + of_device("ssd-dilated", every=6)
 
 
 def test_no_model_sees_a_workload_that_it_is_judged_by(monkeypatch: pytest.MonkeyPatch) -> None:
