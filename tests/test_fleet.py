@@ -28,6 +28,7 @@ from tests.markdown import ROOT
 from tests.recorded import of_device, readahead
 
 distributed = pytest.importorskip("distributed", reason="needs the extra mlproxy[fleet]")
+pytest.importorskip("pandas", reason="needs the extra mlproxy[fleet]")
 fleet = pytest.importorskip("mlproxy.fleet")
 
 ADAPTER = readahead()
