@@ -1,9 +1,9 @@
-"""Training on a Dask cluster: rows stay on the workers, one Parquet file per task.
+"""Training on a Dask cluster: rows stay on its workers, one Parquet file per task.
 
 The same steps as `training`: every fold leaves whole groups out, what they say calibrates the
 bound. What comes back is what each row measured and what was predicted for it, not the rows, and
-of windows so many of each group as the domain needs. The order in which workers add up their
-histograms is not fixed: two runs agree in quality, not in every bit.
+of windows so many of each group as the domain needs. Workers average their own quantiles of a leaf,
+so that a model agrees with one trained here in quality, not in every bit.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlproxy import evaluation
+from mlproxy import evaluation, training
 from mlproxy.errors import ConfigError
 from mlproxy.evaluation import cross_judged, evaluate, evaluate_model
 from mlproxy.scores import workload_of
@@ -17,7 +17,7 @@ from tests.recorded import of_device, readahead
 from tests.surrogate import trained
 
 ADAPTER = readahead()
-ROWS = of_device("ssd-5ms", every=4) + of_device("ssd-dilated", every=4)
+ROWS = of_device("ssd-5ms", every=4) + of_device("ssd-dilated", every=6)
 
 
 def test_no_model_sees_a_workload_that_it_is_judged_by(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +33,7 @@ def test_no_model_sees_a_workload_that_it_is_judged_by(monkeypatch: pytest.Monke
         judged.append({workload_of(record.group) for record in records})
         return judge(adapter, model, records)
 
+    monkeypatch.setattr(training, "ROUNDS", 5)
     monkeypatch.setattr(evaluation, "train", watched_train)
     monkeypatch.setattr(evaluation, "judge", watched_judge)
     rows = cross_judged(ADAPTER, ROWS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,8 @@ import pytest
 from mlproxy.cli.schema_training import TrainReport
 from mlproxy.clustered import clustered_ratio
 from mlproxy.errors import ConfigError
+from mlproxy.evaluation import judge
+from mlproxy.lab.rows import read_rows
 from mlproxy.manifest import load_manifest
 from mlproxy.model import load_model
 from mlproxy.parquet import write_parquet, write_parts
@@ -20,9 +24,11 @@ from mlproxy.scores import regrets
 from mlproxy.training import train
 from tests.cli.conftest import Command
 from tests.cli.conftest import mlproxy as mlproxy
+from tests.markdown import ROOT
 from tests.recorded import of_device, readahead
 
 distributed = pytest.importorskip("distributed", reason="needs the extra mlproxy[fleet]")
+pytest.importorskip("pandas", reason="needs the extra mlproxy[fleet]")
 fleet = pytest.importorskip("mlproxy.fleet")
 
 ADAPTER = readahead()
@@ -46,27 +52,29 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def documented(address: str) -> list[list[str]]:
+    """The commands of mlproxy in the page's section on clusters, for the cluster of this test."""
+    page = (ROOT / "docs/lab.md").read_text().partition("### On a cluster")[2]
+    lines = page.partition("\n## ")[0].replace("\\\n", "").splitlines()
+    commands = [shlex.split(line) for line in lines if "bin/mlproxy " in line]
+    return [[address if "tcp://" in word else word for word in words[1:]] for words in commands]
+
+
 def test_the_documented_commands_train_as_well_as_one_machine(
     mlproxy: Command, cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """docs/lab.md: convert into parts, then train on the cluster."""
-    from mlproxy.evaluation import judge
-    from tests.markdown import ROOT
-
-    page = (ROOT / "docs/lab.md").read_text()
-    assert "mlproxy convert readahead rows.jsonl -o parts --parts 8" in page
-    assert "--engine dask --scheduler tcp://127.0.0.1:8786" in page
     monkeypatch.chdir(tmp_path)
-    write_parquet(ADAPTER, ROWS, tmp_path / "rows.parquet")
-    ended = mlproxy("convert", "readahead", "rows.parquet", "-o", "parts", "--parts", "8")
-    assert ended.code == 0, ended.err
-    address = cluster.scheduler_address
-    ended = mlproxy(
-        *("train", "readahead", "parts", "-o", "far", "--json"),
-        *("--engine", "dask", "--scheduler", address),
-    )
-    assert ended.code == 0, ended.err
+    own = {record.group for record in ROWS}
+    rows = read_rows([ROOT / "training/readahead.jsonl.gz"])
+    kept = [row for row in rows if f"{row['profile']}/{row['workload']}" in own]
+    Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+    convert, far_train = documented(cluster.scheduler_address)
+    for command in (convert, [*far_train, "--json"]):
+        ended = mlproxy(*command)
+        assert ended.code == 0, ended.err
     report = TrainReport.model_validate_json(ended.out)
+    assert report.folder == "model"
+    Path("model").rename("far")
     near = train(ADAPTER, ROWS, tmp_path / "near")
     far = load_manifest(tmp_path / "far", ADAPTER)
     assert (report.records, far.rows, far.groups) == (len(ROWS), near.rows, near.groups)
