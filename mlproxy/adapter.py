@@ -57,6 +57,8 @@ class Adapter(ABC):
     class_knobs: ClassVar[tuple[str, ...]] = ()
     """What a patched kernel's class ml_proxy takes in the place of `knobs`, and holds for whole
     leases; () where it takes the same."""
+    class_features: ClassVar[tuple[str, ...]] = ()
+    """Of what that class counts, the names that `mlproxy status` passes on."""
     wait_s: ClassVar[float] = 0.0
     """A value that no slots test waits until `demand_s` is as long as this."""
     note: ClassVar[str] = ""

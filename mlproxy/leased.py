@@ -118,6 +118,13 @@ class LeasedController(Controller):
             return f"commit {reading.sequence} is somebody else's, ours was {self._sequence}"
         return ""
 
+    @property
+    def counted(self) -> dict[str, int]:
+        """What the adapter names of the device's features/."""
+        values = self._sample.values if self._sample else {}
+        found = {name: values.get(f"kernel.{name}") for name in self.seat.adapter.class_features}
+        return {name: int(value) for name, value in found.items() if value is not None}
+
     def left(self, knob: str) -> Value | None:
         """What the knob's own file should hold: it is never written here."""
         return self.seat.baseline.get(knob)

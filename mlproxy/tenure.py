@@ -36,6 +36,11 @@ class Tenure:
         """What somebody else did besides the knobs' own files; "" when nothing."""
         return ""
 
+    @property
+    def counted(self) -> dict[str, int]:
+        """What a patched kernel counts, for people; {} where none does."""
+        return {}
+
     def left(self, knob: str) -> Value | None:
         """What the knob's own file should hold."""
         return self.setting.get(knob)

@@ -137,6 +137,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.domain = Anywhere()
+        self.doubt = 0.1
         names = column_names(WritebackAdapter.schema.names(), WritebackAdapter().asked)
         self._at = {name: place for place, name in enumerate(names)}
 
@@ -154,7 +155,7 @@ class Judge:
             / rows[:, self._at["candidate.max_ratio_fine"]]
         ).astype(float)
         gain = np.where(new, lower, -3.0 * lower)
-        return gain, gain - 0.1
+        return gain, gain - self.doubt
 
 
 class BacklogWorld(World):
@@ -168,8 +169,8 @@ class BacklogWorld(World):
         self.resolution_s = None
         rules = make_policy("writeback", **{"look": {"every": "5m"}, **policy})
         baseline = {"max_ratio_fine": WHOLE, "strict_limit": 0}
-        judge, adapter = Judge(), WritebackAdapter()
-        self.seats = [make_seat(rules, judge, baseline, adapter, WRITEBACK)]
+        self.judge = Judge()
+        self.seats = [make_seat(rules, self.judge, baseline, WritebackAdapter(), WRITEBACK)]
         self.start()
 
     @property

@@ -202,3 +202,15 @@ def test_whoever_gets_the_loop_device_next_inherits_no_limit(tmp_path: Path) -> 
     put(world.machine.root, "sys/block/sda/diskseq", "11")
     world.run(10.0)
     assert (world.machine.value(), world.machine.strict) == (WHOLE, 0)
+
+
+@pytest.mark.parametrize(("workload", "rules"), [("stream", {"try"}), ("overwrite", set())])
+def test_what_is_likely_is_tried_once_the_demand_has_lasted(
+    tmp_path: Path, workload: str, rules: set[str]
+) -> None:
+    world = BacklogWorld(tmp_path)
+    world.judge.doubt, world.machine.workload = 10.0, workload
+    world.run(20.0)
+    applied = [each for each in world.records("decision") if each["action"] == "apply"]
+    assert {each["rule"] for each in applied} == rules
+    assert all("the demand has lasted, guards watch" in each["reason"] for each in applied)

@@ -54,6 +54,7 @@ def test_the_limit_is_the_kernels_own_and_the_stock_knobs_stay(seen: Any) -> Non
     assert 0 < agent["limit_kb"] < seen["baseline_kb"]
     (knob,) = agent["status"]["knobs"]
     assert knob["transport"] == "kernel"
+    assert knob["counted"]["pauses"] > 0 < knob["counted"]["written_pages"]
     assert any("dirty_limit_kb/recommended" in change["do"] for change in agent["changes"])
     assert agent["left"]["max_ratio_fine"] == "1000000"
     assert agent["left"]["strict_limit"] == "0"

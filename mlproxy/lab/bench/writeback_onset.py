@@ -22,7 +22,7 @@ from mlproxy.lab.testbed import TestBed
 from mlproxy.lab.timeline import KnobSample
 
 ONSET_S, STALL_S, RELEASE_S, BURST_FLOOR = 10.0, 2.0, 30.0, 0.9
-STREAM_S, PAUSE_S, BURSTS_S = 40.0, 20.0, 10.0
+STREAM_S, PAUSE_S, BURSTS_S = 30.0, 20.0, 1.0
 BURST_S = 8.0
 """Of the device's writing."""
 

@@ -59,7 +59,7 @@ QUICK = Size(
     stream_pairs=1,
     fast_pairs=4,
     measured_s=10.0,
-    bursts_s=30.0,
+    bursts_s=22.0,
 )
 
 

@@ -32,8 +32,8 @@ LEAST_TIMES, FSYNC_TIMES, WRITTEN_FLOOR = 50.0, 4.0, 0.95
 COMES_DOWN_S = 15.0
 """Until a stream fills the memory and its limit begins to come down ..."""
 
-SLOWED = 2.0
-"""... by half of what the device writes."""
+SLOWED = 1.6
+"""... from three quarters of the threshold by half of what the device writes."""
 
 DEFAULT_WARM_S = 15.0
 
