@@ -133,6 +133,9 @@ def judge(report: Report, pairs: Sequence[tuple[Streamed, Streamed]]) -> None:
 
 
 def ratio(pairs: Sequence[tuple[float, float]]) -> Interval:
-    """Of the first to the second."""
+    """Of the first to the second; of one pair there is no interval."""
+    if len(pairs) == 1:
+        only = pairs[0][0] / pairs[0][1]
+        return Interval(only, only, only)
     above, below = zip(*pairs, strict=True)
     return paired_ratio(above, below)
