@@ -122,3 +122,10 @@ def test_parts_are_named_and_an_unknown_one_is_an_error() -> None:
         assert ran == [QUICK]
         with pytest.raises(ConfigError, match="'streams' of writeback; there are stream, curve"):
             writeback.run(report(), Setup(only=("streams",)))
+
+
+def test_one_pair_has_a_ratio_and_no_interval() -> None:
+    found = writeback_stream.ratio([(9.0, 3.0)])
+    assert (found.lower, found.estimate, found.upper) == (3.0, 3.0, 3.0)
+    found = writeback_stream.ratio([(9.0, 3.0), (8.0, 4.0)])
+    assert found.lower < found.estimate < found.upper

@@ -98,9 +98,13 @@ def run(report: Report, setup: Setup, size: Size, threshold_s: float | None) -> 
         for which in arms:
             with stick_under(report, threshold_s) as bed, beside(setup, bed, which) as agent:
                 full_s = threshold_s or host_threshold_mb() / PROFILE.bandwidth_mb_s
+                began_ns = time.monotonic_ns()
                 found[which] = run_stream(bed, warm_s(which, full_s), size.measured_s)
                 said = verdicts(agent) if agent else []
-            report.run("stream", pair=number, arm=which, **asdict(found[which]), verdicts=said)
+            strict = agent.watcher.samples["strict_limit"] if agent else []
+            turns = [f"{each.value} at {(each.taken_ns - began_ns) / 1e9:.1f} s" for each in strict]
+            fields = {**asdict(found[which]), "strict_limit": turns, "verdicts": said}
+            report.run("stream", pair=number, arm=which, **fields)
         pairs.append((found["default"], found["agent"]))
     judge(report, pairs)
 
