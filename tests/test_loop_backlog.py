@@ -187,7 +187,8 @@ def test_a_burst_after_the_stream_has_the_memory_again(tmp_path: Path, descends:
     machine.workload = "stream"
     world.run(30.0 if descends else LONG_S)
     assert machine.strict == 1
-    machine.workload, machine.burst_kb, machine.pause_s = "burst", 50_000.0, 5.0
+    machine.workload, machine.burst_kb = "burst", 50_000.0
+    machine.pause_s = 12.0 if descends else 5.0
     world.run(30.0)
     assert (machine.value(), machine.strict) == (WHOLE, 0)
     machine.bursting_s = machine.burst_kb_done = 0.0

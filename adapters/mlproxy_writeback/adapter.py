@@ -105,7 +105,7 @@ class WritebackAdapter(Adapter):
     class_knobs = (LIMIT_KB,)
     class_features = ("accepted_pages", "written_pages", "backlog_pages", "pauses", "pause_ns")
     aims = {"max_drain_s": 5.0}
-    wait_s = 4.0
+    wait_s = 5.0
     note = "a limit is lowered step by step, as the backlog drains: only `mlproxy run` does that"
 
     def idle(self, window: Window) -> str | None:

@@ -42,14 +42,13 @@ NEW = 0.5
 """Of the pages dirtied in a window so many must be new to the page cache, and in so many of the
 windows: others may be overwritten."""
 
-LEFT_S = 3.5
-"""A limit of no use for so long ..."""
+LEFT_S, SLACK = 3.5, 0.5
+"""A limit of which less than this part was used for so long: writers run free to 3/4 of it."""
 
-LEAST_WANTED = 0.25
-"""... because writers want less than this part of what is written, where they may have half ..."""
-
-SLACK = 0.5
-"""... or because less than this part of the limit is used: writers run free to 3/4 of it."""
+QUIET_S, LEAST_WANTED = 9.5, 0.25
+"""Writers who wanted less than this part of what was written for so long, where they may have half.
+On its way down a limit may keep them waiting for nearly as long, when a share of the
+threshold that the kernel works out anew all the time falls below it."""
 
 
 def demand_s(windows: Sequence[Window]) -> float:
@@ -68,9 +67,21 @@ def demand_s(windows: Sequence[Window]) -> float:
 def left(windows: Sequence[Window], max_ratio_fine: float) -> str:
     """Why nobody needs the limit any more; "" while somebody does."""
     slack = _trailing(windows, lambda window: _is_slack(window, max_ratio_fine))
-    if sum(window.elapsed_s for window in slack) < LEFT_S:
-        return ""
-    return f"writers have not come near the limit for {LEFT_S:g} s: there is no stream any more"
+    if sum(window.elapsed_s for window in slack) >= LEFT_S:
+        return f"writers did not come near the limit for {LEFT_S:g} s: there is no stream any more"
+    if _is_quiet(windows):
+        return f"hardly anything was dirtied for {QUIET_S:g} s: there is no stream any more"
+    return ""
+
+
+def _is_quiet(windows: Sequence[Window]) -> bool:
+    latest: list[Part] = []
+    for window in reversed(windows):
+        latest.append(_part(window))
+        if sum(part.elapsed_s for part in latest) >= QUIET_S:
+            dirtied, written = (sum(getattr(p, n) for p in latest) for n in ("dirtied", "written"))
+            return bool(dirtied < LEAST_WANTED * written)
+    return False
 
 
 def _trailing(windows: Sequence[Window], says: Callable[[Window], bool]) -> Sequence[Window]:
@@ -144,7 +155,7 @@ def _is_slack(window: Window, max_ratio_fine: float) -> bool:
     if seen is None:
         return False
     limit_kb = seen.threshold * max_ratio_fine / WHOLE
-    return seen.now < SLACK * limit_kb or seen.dirtied < LEAST_WANTED * seen.written
+    return seen.now < SLACK * limit_kb
 
 
 def _seen(window: Window) -> Backlog | None:

@@ -114,21 +114,22 @@ LIMIT_KB = THRESHOLD_KB / 8
 
 
 @pytest.mark.parametrize(
-    ("backlog_kb", "dirtied", "over"),
+    ("seconds", "backlog_kb", "dirtied", "over"),
     [
-        (0.95 * LIMIT_KB, 1.0, False),
-        (0.6 * LIMIT_KB, 1.0, False),
-        (0.4 * LIMIT_KB, 1.0, True),
-        (0.95 * LIMIT_KB, 0.5, False),
-        (0.95 * LIMIT_KB, 0.1, True),
+        (12, 0.95 * LIMIT_KB, 1.0, False),
+        (12, 0.6 * LIMIT_KB, 1.0, False),
+        (4, 0.4 * LIMIT_KB, 1.0, True),
+        (12, 0.95 * LIMIT_KB, 0.5, False),
+        (10, 0.95 * LIMIT_KB, 0.1, True),
+        (9, 0.95 * LIMIT_KB, 0.0, False),
     ],
 )
-def test_a_limit_that_nobody_comes_near_is_of_no_use(
-    backlog_kb: float, dirtied: float, over: bool
+def test_a_limit_that_nobody_comes_near_or_wants_is_of_no_use(
+    seconds: int, backlog_kb: float, dirtied: float, over: bool
 ) -> None:
-    seen = Counters(backlog_kb).go(4, backlog_kb, dirtied)
+    seen = Counters(backlog_kb).go(seconds, backlog_kb, dirtied)
     assert bool(left(seen.windows, LIMIT)) is over
-    again = Counters(backlog_kb).go(2, backlog_kb, dirtied).go(1, LIMIT_KB)
+    again = Counters(backlog_kb).go(8, backlog_kb, dirtied).go(4, LIMIT_KB)
     assert left(again.windows, LIMIT) == "", "somebody is back"
     assert left(Counters(0.0).go(int(LEFT_S), 0.0).windows, LIMIT) == "", "too soon to tell"
 
