@@ -123,10 +123,10 @@ def stream(disk: Disk) -> dict[str, Any]:
 def killed(disk: Disk) -> dict[str, Any]:
     """The agent dies while the limit rules: how much longer that ruled, and what is left."""
     with (
-        writing(disk.mount, Anywhere(), {"write.0": "stream:45"}),
+        writing(disk.mount, Anywhere(), {"write.0": "stream:80"}),
         agent(disk, "killed") as state,
     ):
-        deadline_s = time.monotonic() + 35.0
+        deadline_s = time.monotonic() + 65.0
         while not disk.number("lease_remaining_ms") and time.monotonic() < deadline_s:
             time.sleep(0.05)
         ruled = bool(disk.number("lease_remaining_ms"))
