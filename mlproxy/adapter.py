@@ -54,6 +54,13 @@ class Adapter(ABC):
     aims: ClassVar[Mapping[str, float]] = {}
     """Keys of a policy that only some adapters heed, as `Policy` has them: {"max_drain_s": 5.0}
     with what holds where a policy does not say."""
+    class_knobs: ClassVar[tuple[str, ...]] = ()
+    """What a patched kernel's class ml_proxy takes in the place of `knobs`, and holds for whole
+    leases; () where it takes the same."""
+    class_features: ClassVar[tuple[str, ...]] = ()
+    """Of what that class counts, the names that `mlproxy status` passes on."""
+    wait_s: ClassVar[float] = 0.0
+    """A value that no slots test waits until `demand_s` is as long as this."""
     note: ClassVar[str] = ""
     """One sentence said in every output, e.g. when a changed value takes effect."""
 
@@ -95,6 +102,16 @@ class Adapter(ABC):
         until it is reached. The way back to a baseline is never asked for."""
         return goal
 
+    def demand_s(self, windows: Sequence[Window]) -> float:
+        """How long until now, seconds, the workload has wanted what only a value that no slots
+        test can give; `windows` follow one another under the baseline, the last is of now."""
+        return self.wait_s
+
+    def left(self, windows: Sequence[Window], setting: Setting) -> str:
+        """Why the workload has no use any more for such a value, "" while it has; `windows`
+        follow one another under it, the last is of now and of `setting`."""
+        return ""
+
     def look_from(self, knob: Knob, value: Value) -> Value | None:
         """The value that a short look takes where `value` is blind; None: no look."""
         return knob.look
@@ -111,6 +128,14 @@ class Adapter(ABC):
         """False for a recorded window that no model is to learn from, since it is never asked
         about one."""
         return True
+
+    def to_class(self, setting: Setting, values: Mapping[str, float]) -> Mapping[str, Value]:
+        """A setting as `class_knobs`, given what a sample of now holds."""
+        raise NotImplementedError
+
+    def from_class(self, held: Mapping[str, int], values: Mapping[str, float]) -> Setting:
+        """The setting that is nearest to what `class_knobs` hold."""
+        raise NotImplementedError
 
     def effective(self, files: ObjectFiles, knob: str) -> Value | None:
         """The value really in force where sysfs is known to lie; None: sysfs is believed."""

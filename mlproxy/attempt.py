@@ -1,6 +1,7 @@
-"""An attempt: where much may be gained but nothing is sure, a patched kernel tries it.
+"""An attempt: where much may be gained but nothing is sure, a patched kernel tries it, or
+guards watch it where a demand has lasted that no slots could test.
 
-Its trial gives the value an eighth of the time and takes it back after three bad slots at
+The kernel's trial gives the value an eighth of the time and takes it back after three bad slots at
 most, which is less than the look that a stock kernel is given in doubt.
 """
 
@@ -21,7 +22,7 @@ UNSURE = ("no-change", "min-gain")
 
 
 def attempt(
-    answer: Answer, policy: Policy, history: History
+    answer: Answer, policy: Policy, history: History, who: str = "the kernel tries it"
 ) -> tuple[Recommendation, Verdict] | None:
     """The most promising candidate of the knob, or the step towards it, against which
     speaks only that it is not sure; None where nothing promises enough."""
@@ -31,14 +32,16 @@ def attempt(
     for option in sorted(options, key=lambda each: -each.gain_log):
         if option.gain_log < enough:
             break
-        found = _judged(option, answer, policy, history) if option.value != rec.current else None
+        if option.value == rec.current:
+            continue
+        found = _judged(option, answer, policy, history, who)
         if found is not None:
             return found
     return None
 
 
 def _judged(
-    option: Prediction, answer: Answer, policy: Policy, history: History
+    option: Prediction, answer: Answer, policy: Policy, history: History, who: str
 ) -> tuple[Recommendation, Verdict] | None:
     wanted = replace(
         answer.recommendation,
@@ -51,6 +54,6 @@ def _judged(
         return None
     reason = (
         f"{tried.knob} {tried.current} to {tried.proposed}: {format_gain(tried.gain)} is likely, "
-        f"{format_gain(tried.lower)} is sure: the kernel tries it"
+        f"{format_gain(tried.lower)} is sure: {who}"
     )
     return tried, Verdict("apply", "try", reason)

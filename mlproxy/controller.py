@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mlproxy.beat import next_beat_ns, window_s
 from mlproxy.change import Change
 from mlproxy.decide import Answer, Question
-from mlproxy.knob import Knob, Setting, Unit, Value
+from mlproxy.knob import Knob, Setting, Value
 from mlproxy.look import (
     DOUBT_AGAIN_S,
     DOUBT_LOOKS,
@@ -31,7 +31,7 @@ from mlproxy.snapshot import Sample
 from mlproxy.tenure import Tenure
 from mlproxy.trial import Judged
 from mlproxy.verdict import Verdict
-from mlproxy.vigil import Vigil
+from mlproxy.vigil import vigil_over
 from mlproxy.watch import Sight, Watch
 
 CONFIRM = 2
@@ -71,8 +71,7 @@ class Controller(Tenure):
         self._refused = False
         self._passed: set[frozenset[tuple[str, Value]]] = set()
         self._sample: Sample | None = None
-        slotless = any(knob.trial is Unit.LEASE for knob in seat.adapter.knobs)
-        self._vigil = Vigil(seat.objective.guards) if slotless else None
+        self.vigil = vigil_over(seat)
 
     @property
     def arm(self) -> Arm:
@@ -93,7 +92,7 @@ class Controller(Tenure):
         sight = self.watch.take(sample, self.setting, self.arm, length_s, now_ns)
         if sight is not None:
             self._respond(sight, now_ns)
-            if self._vigil is not None and (failed := self._vigil.judge(self, sight)):
+            if self.vigil is not None and (failed := self.vigil.judge(self, sight)):
                 return failed
         if self.ruling is None or self.look is not None:
             return None
@@ -189,10 +188,11 @@ class Controller(Tenure):
             settle_s = min(settle_s, slots.washout_s)
         elif change.why != "look":
             self.changed_ns = now_ns
-        self.watch.settle(now_ns + round(settle_s * NS))
+        if change.why != "step":  # a step follows what it limits: nothing leaps
+            self.watch.settle(now_ns + round(settle_s * NS))
         self._back = None
         if self.ruling is not None and change.why in ("gain", "step"):
-            self.ruling.renew(self.watch.settled_ns)
+            self.ruling.renew(max(now_ns, self.watch.settled_ns))
 
     def schedule(self, now_ns: int) -> None:
         """Set when to be asked next: a settling, window or slot that ends."""

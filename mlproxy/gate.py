@@ -188,6 +188,13 @@ def regression(rec: Recommendation, policy: Policy, history: History) -> Verdict
     return None
 
 
+def early(rec: Recommendation, policy: Policy, history: History) -> Verdict | None:
+    """A value that no slots test waits until the demand for it has lasted."""
+    if not history.early or rec.current != rec.baseline:
+        return None
+    return Verdict("hold", "early", history.early)
+
+
 def dwell(rec: Recommendation, policy: Policy, history: History) -> Verdict | None:
     """A value stays for a while, unless the workload has changed since."""
     if history.phase_changed or history.since_change_s >= policy.gate.dwell_s:
@@ -257,6 +264,7 @@ RULES: tuple[Rule, ...] = (
     memory_pressure,
     io_pressure,
     regression,
+    early,
     dwell,
     confidence,
     min_gain,

@@ -124,6 +124,7 @@ class Judgement:
             memory_pressure=pressure.memory,
             io_pressure=pressure.io,
             regressions=self._trust.regressions(identity_key(seat.proxy), rec.knob),
+            early=controller.early,
             since_change_s=since_change_s(controller, now_ns),
             phase_changed=phase_changed(controller, rec),
         )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlproxy.adapter import Missing
 from mlproxy.attempt import UNSURE, attempt
 from mlproxy.change import Change
 from mlproxy.controller import Controller, Meter
@@ -51,15 +52,20 @@ class LeaseChange(Change):
     Args:
         values: to be committed; {} withdraws what is; None allows (`value` is the new
             mode_limit) or, with the value emergency, stops.
+        staged: `values`, or the baseline in their place, as the class takes them; None where it
+            takes the same, {} where nobody knows.
     """
 
     values: Mapping[str, Value] | None = None
+    staged: Mapping[str, Value] | None = None
 
     def make(self, actuator: Actuator, seat: Seat) -> None:
         """Write it. Raises: Postponed, Overridden, WriteRefused, JournalError."""
+        if self.staged is not None and not self.staged:
+            raise Postponed(f"{self.knob} {self.value}: what the class takes for it is not known")
         if self.values:
-            clamps = {knob.name: seat.clamp(knob) for knob in seat.knobs}
-            actuator.leases.recommend(seat.proxy, self.values, clamps)
+            clamps = {knob.name: seat.clamp(knob) for knob in seat.watched}
+            actuator.leases.recommend(seat.proxy, self.values, clamps, self.staged)
         elif self.values is not None:
             actuator.leases.withdraw(seat.proxy)
         elif self.value == Mode.EMERGENCY:
@@ -72,7 +78,7 @@ class LeaseChange(Change):
         limit = f"{proxy.lease}/{LIMIT}"
         if self.values is None:
             return shell_line(limit, self.value), shell_line(limit, before)
-        values = self.values or {self.knob: self.value}
+        values = self.staged or self.values or {self.knob: self.value}
         return commit_line(proxy, values), shell_line(limit, Mode.EMERGENCY)
 
 
@@ -91,7 +97,7 @@ class LeasedController(Controller):
         super().__init__(seat, meter, now_ns)
         self.may_look = False  # the baseline's slots come back by themselves
         self.reading: KernelReading | None = None
-        self._names = tuple(knob.name for knob in seat.knobs)
+        self._names = tuple(knob.name for knob in seat.watched)
         self._taken_ns = now_ns
         self._asked: dict[str, Value] | None = None
         self._sequence: int | None = None
@@ -111,6 +117,13 @@ class LeasedController(Controller):
         if reading.sequence != self._sequence:
             return f"commit {reading.sequence} is somebody else's, ours was {self._sequence}"
         return ""
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """What the adapter names of the device's features/."""
+        values = self._sample.values if self._sample else {}
+        found = {name: values.get(f"kernel.{name}") for name in self.seat.adapter.class_features}
+        return {name: int(value) for name, value in found.items() if value is not None}
 
     def left(self, knob: str) -> Value | None:
         """What the knob's own file should hold: it is never written here."""
@@ -243,4 +256,15 @@ class LeasedController(Controller):
     def _commit(self, values: dict[str, Value], why: str) -> LeaseChange:
         knob = next(iter(values), self._names[0])
         value = values.get(knob, self.seat.baseline[knob])
-        return LeaseChange(knob, value, why, values=values)
+        return LeaseChange(knob, value, why, values=values, staged=self._staged(values))
+
+    def _staged(self, values: dict[str, Value]) -> Mapping[str, Value] | None:
+        """{} where they cannot be told just now."""
+        adapter = self.seat.adapter
+        if not adapter.class_knobs:
+            return None
+        try:
+            seen = self._sample.values if self._sample else {}
+            return adapter.to_class({**self.seat.baseline, **values}, seen)
+        except Missing:
+            return {}

@@ -67,15 +67,20 @@ class Leases:
         self._set(session, LIMIT, [str(mode) for mode in [*lower, ceiling]])
 
     def recommend(
-        self, proxy: Proxy, values: Mapping[str, Value], clamps: Mapping[str, Range]
+        self,
+        proxy: Proxy,
+        values: Mapping[str, Value],
+        clamps: Mapping[str, Range],
+        staged: Mapping[str, Value] | None = None,
     ) -> None:
         """Stage and commit what is inside `clamps` (promise 4); see Lease.recommend for what
-        else may be raised. Raises: WriteRefused."""
+        else may be raised. `staged` is `values` as the class takes them, where that differs.
+        Raises: WriteRefused."""
         for name, value in values.items():
             objection = clamps[name].objects(value, "allowed range")
             if objection is not None:
                 raise WriteRefused(f"{name} = {value} of {proxy.device}: {objection}")
-        self._sessions[proxy.id].lease.recommend(values)
+        self._sessions[proxy.id].lease.recommend(values if staged is None else staged)
 
     def withdraw(self, proxy: Proxy) -> None:
         """The baseline at once, without losing what the kernel's trial has earned: the

@@ -237,6 +237,7 @@ class Ledger:
             wins=state.wins if state else 0,
             losses=state.losses if state else 0,
             **_costs(known),
+            counted=controller.counted,
             verdict_in_s=_verdict_in_s(own),
             changes=self._changes.get(seat.proxy.id, 0),
             looks=controller.looks,

@@ -42,6 +42,8 @@ class KnobStatus(BaseModel):
     treated_cost_ns: float | None = None
     """Cost of one event while the value ruled, as a patched kernel measured it."""
     baseline_cost_ns: float | None = None
+    counted: dict[str, int] = {}
+    """Counters and gauges of a patched kernel beside it, those that the adapter names."""
     verdict_in_s: float | None = None
     changes: int = 0
     looks: int = 0

@@ -48,6 +48,7 @@ class History:
         memory_pressure, io_pressure: PSI "some" over the window as a share of time;
             None where it cannot be read.
         regressions: measured regressions of this knob that are still remembered.
+        early: why a value that no slots test may not rule yet; "" when it may.
         since_change_s: time since the last change of this knob.
         phase_changed: the workload's phase changed after that change.
     """
@@ -65,5 +66,6 @@ class History:
     memory_pressure: float | None = None
     io_pressure: float | None = None
     regressions: tuple[Regression, ...] = ()
+    early: str = ""
     since_change_s: float = math.inf
     phase_changed: bool = False

@@ -1,5 +1,6 @@
-"""A vigil over a value that rules without slots: what guarded counters did before it against
-what they do under it. Pure but for the windows that it remembers."""
+"""A vigil over a value that rules without slots: when it may begin, what guarded counters did
+before it against what they do under it, and when it is of no use any more. Pure but for the
+windows that it remembers."""
 
 from __future__ import annotations
 
@@ -8,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from mlproxy.decide import same
-from mlproxy.knob import Value
+from mlproxy.knob import Unit, Value
 from mlproxy.look import Look
 from mlproxy.objective import Guard
+from mlproxy.patience import Patience
 from mlproxy.ruling import Ruling
+from mlproxy.seat import Seat
 from mlproxy.snapshot import Window
 from mlproxy.trial import Judged
+from mlproxy.verdict import Verdict
 from mlproxy.watch import Sight, Watch
 
 DEPTH = 10
@@ -32,13 +36,17 @@ class Ruled(Protocol):
     ruling: Ruling | None
     look: Look | None
     setting: dict[str, Value]
+    verdict: Verdict
     watch: Watch
+
+    def rule(self, ruling: Ruling | None) -> None: ...
 
 
 class Vigil:
     """Guards of one proxy; a guard without a counter is not watched."""
 
-    def __init__(self, guards: Sequence[Guard]) -> None:
+    def __init__(self, guards: Sequence[Guard], patience: Patience | None = None) -> None:
+        self.patience = patience
         self._guards = [guard for guard in guards if guard.counter]
         self._before: deque[Window] = deque(maxlen=DEPTH)
         self._under: deque[Window] = deque(maxlen=DEPTH)
@@ -50,7 +58,18 @@ class Vigil:
         wanted: Mapping[str, Value] = ruling.treated if ruling else {}
         away = ruled.look is not None or not same(wanted, ruled.setting)
         objection = self.take(window, ruling is not None, away, sight.shifted)
-        return ruling.fail(objection) if ruling is not None and objection else None
+        if ruling is not None and objection:
+            return ruling.fail(objection)
+        if self.patience is not None and ruled.watch.window is not None and ruled.look is None:
+            self._wait(self.patience, ruled.watch.window, ruled)
+        return None
+
+    @staticmethod
+    def _wait(patience: Patience, window: Window, ruled: Ruled) -> None:
+        patience.take(window, ruled.ruling is not None)
+        if left := patience.left(ruled.setting):
+            ruled.rule(None)
+            ruled.verdict = Verdict("hold", "released", left)
 
     def take(self, window: Window | None, ruled: bool, away: bool, shifted: bool = False) -> str:
         """Take a window in; why the value must not rule any longer, "" where nothing says so.
@@ -91,6 +110,14 @@ class Vigil:
             over = now / most
             return f"{guard.what}: {over:.2f} times the most before, {guard.ceiling:g} is allowed"
         return ""
+
+
+def vigil_over(seat: Seat) -> Vigil | None:
+    """None where slots judge; no guards where the kernel has its own."""
+    if all(knob.trial is not Unit.LEASE for knob in seat.adapter.knobs):
+        return None
+    guards = () if seat.proxy.lease else seat.objective.guards
+    return Vigil(guards, Patience(seat.adapter))
 
 
 def _length_s(windows: Sequence[Window]) -> float:

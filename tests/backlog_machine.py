@@ -10,23 +10,12 @@ from numpy.typing import NDArray
 
 from mlproxy.columns import Matrix, column_names
 from mlproxy.knob import Value
-from mlproxy.proxy import Proxy
 from mlproxy.snapshot import Sample
 from mlproxy_writeback import WritebackAdapter
-from tests.faults import BDI, IDENTITY, put
+from tests.faults import LIMIT, STRICT, WRITEBACK, put
 from tests.machine import NS, Machine
 from tests.world import Anywhere, World, make_policy, make_seat
 
-LIMIT, STRICT = f"{BDI}/max_ratio_fine", f"{BDI}/strict_limit"
-WRITEBACK = Proxy(
-    "writeback.8:0",
-    "writeback",
-    "sda",
-    "stock",
-    BDI,
-    IDENTITY,
-    {"max_ratio_fine": LIMIT, "strict_limit": STRICT},
-)
 WHOLE = 1_000_000
 THRESHOLD_KB, SPEED_KB_S, MEMORY_KB_S = 1_000_000.0, 20_000.0, 1_000_000.0
 STEP_S = 0.05
@@ -35,8 +24,10 @@ STEP_S = 0.05
 class BacklogMachine(Machine):
     """One 20 MB/s disk below 1 GB of dirty threshold.
 
-    Workloads: stream (as fast as it may), overwrite (so much again and again), idle.
+    Workloads: stream (as fast as it may), overwrite (so much again and again), burst (so much
+    as fast as it may, then a pause), idle.
     `starves`: under a strict limit the device writes at half its speed.
+    `bursting_s`, `burst_kb_done`: time in bursts, and what was accepted in it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,6 +35,10 @@ class BacklogMachine(Machine):
         self.stalled_s = self.longest_stall_s = 0.0
         self.starves = False
         self.overwritten_kb = 300_000.0
+        self.burst_kb, self.pause_s = 160_000.0, 10.0
+        self.memory_kb_s = MEMORY_KB_S
+        self.bursting_s = self.burst_kb_done = 0.0
+        self._burst_left_kb = self._pause_left_s = 0.0
         super().__init__(folder)
         put(self.root, LIMIT, str(WHOLE))
         put(self.root, STRICT, "0")
@@ -73,6 +68,7 @@ class BacklogMachine(Machine):
         if self.strict and self.backlog_kb >= limit:
             dirtied = 0.0
         dirtied = max(dirtied, 0.0)
+        self._burst(dirtied, step_s)
         stream = self.workload == "stream"
         self.stalled_s = self.stalled_s + step_s if stream and not dirtied else 0.0
         self.longest_stall_s = max(self.longest_stall_s, self.stalled_s)
@@ -83,7 +79,7 @@ class BacklogMachine(Machine):
             "disk.write_sectors": written * 2,
             "disk.write_ios": written / 512,
             "disk.io_ticks_ms": 1000 * step_s if written else 0.0,
-            "vm.pgsteal_file": dirtied / 4 if stream else 0.0,
+            "vm.pgsteal_file": 0.0 if self.workload == "overwrite" else dirtied / 4,
             "vm.pgpgin": 0.0,
         }
         for name, amount in grown.items():
@@ -92,6 +88,9 @@ class BacklogMachine(Machine):
             "bdi.reclaimable_kb": self.backlog_kb,
             "bdi.writeback_kb": 0.0,
             "bdi.host_thresh_kb": THRESHOLD_KB,
+            "bdi.host_background_kb": THRESHOLD_KB / 2,
+            "vm.nr_dirty": self.backlog_kb / 4,
+            "vm.nr_writeback": 0.0,
             "bdi.thresh_kb": THRESHOLD_KB,
             "bdi.bandwidth_kb_s": SPEED_KB_S,
             "vm.nr_active_file": 0.0,
@@ -110,7 +109,25 @@ class BacklogMachine(Machine):
     def _wants(self, step_s: float, written: float) -> float:
         if self.workload == "overwrite":
             return max(self.overwritten_kb - self.backlog_kb + written, 0.0)
-        return MEMORY_KB_S * step_s if self.workload == "stream" else 0.0
+        if self.workload == "burst":
+            return min(self._burst_left_kb, self.memory_kb_s * step_s)
+        return self.memory_kb_s * step_s if self.workload == "stream" else 0.0
+
+    def _burst(self, dirtied: float, step_s: float) -> None:
+        """Once a burst is through it pauses, and then begins anew."""
+        if self.workload != "burst":
+            return
+        if self._burst_left_kb > 0:
+            self.bursting_s, self.burst_kb_done = (
+                self.bursting_s + step_s,
+                self.burst_kb_done + dirtied,
+            )
+            self._burst_left_kb -= dirtied
+            self._pause_left_s = self.pause_s
+        else:
+            self._pause_left_s -= step_s
+            if self._pause_left_s <= 0:
+                self._burst_left_kb = self.burst_kb
 
 
 class Judge:
@@ -120,6 +137,7 @@ class Judge:
 
     def __init__(self) -> None:
         self.domain = Anywhere()
+        self.doubt = 0.1
         names = column_names(WritebackAdapter.schema.names(), WritebackAdapter().asked)
         self._at = {name: place for place, name in enumerate(names)}
 
@@ -137,7 +155,7 @@ class Judge:
             / rows[:, self._at["candidate.max_ratio_fine"]]
         ).astype(float)
         gain = np.where(new, lower, -3.0 * lower)
-        return gain, gain - 0.1
+        return gain, gain - self.doubt
 
 
 class BacklogWorld(World):
@@ -151,8 +169,8 @@ class BacklogWorld(World):
         self.resolution_s = None
         rules = make_policy("writeback", **{"look": {"every": "5m"}, **policy})
         baseline = {"max_ratio_fine": WHOLE, "strict_limit": 0}
-        judge, adapter = Judge(), WritebackAdapter()
-        self.seats = [make_seat(rules, judge, baseline, adapter, WRITEBACK)]
+        self.judge = Judge()
+        self.seats = [make_seat(rules, self.judge, baseline, WritebackAdapter(), WRITEBACK)]
         self.start()
 
     @property

@@ -23,6 +23,7 @@ BDI = "sys/class/bdi/8:0"
 QUEUE = "sys/block/sda/queue"
 DEBUG = "sys/kernel/debug/block/sda/hctx0"
 READ_AHEAD_KB = f"{BDI}/read_ahead_kb"
+LIMIT, STRICT = f"{BDI}/max_ratio_fine", f"{BDI}/strict_limit"
 SCHEDULER = f"{QUEUE}/scheduler"
 NR_REQUESTS = f"{QUEUE}/nr_requests"
 WBT_LAT_USEC = f"{QUEUE}/wbt_lat_usec"
@@ -41,6 +42,17 @@ IOSCHED = Proxy(
     object_path="sys/block/sda",
     identity=IDENTITY,
     knobs={"scheduler": SCHEDULER, "nr_requests": NR_REQUESTS, "wbt_lat_usec": WBT_LAT_USEC},
+)
+
+
+WRITEBACK = Proxy(
+    "writeback.8:0",
+    "writeback",
+    "sda",
+    "stock",
+    BDI,
+    IDENTITY,
+    {"max_ratio_fine": LIMIT, "strict_limit": STRICT},
 )
 
 
@@ -74,6 +86,7 @@ def put(root: Path, path: str, text: str) -> None:
 def values(root: Path) -> dict[str, int | str]:
     """What every knob of the tree holds, and the depth that is really in force."""
     knobs = [*READAHEAD.knobs.items(), *IOSCHED.knobs.items()]
+    knobs += [item for item in WRITEBACK.knobs.items() if (root / item[1]).exists()]
     found = {name: parse_value((root / path).read_text()) for name, path in knobs}
     tags = "tags" if found["scheduler"] == "none" else "sched_tags"
     found["depth"] = int((root / DEBUG / tags).read_text().rpartition("=")[2])
@@ -104,6 +117,7 @@ class FakeKernel(Disk):
             READ_AHEAD_KB: self._read_ahead,
             SCHEDULER: self._scheduler,
             NR_REQUESTS: self._nr_requests,
+            LIMIT: self._limit,
         }
         if path in react:
             react[path](text)
@@ -124,6 +138,11 @@ class FakeKernel(Disk):
 
     def _read_ahead(self, text: str) -> None:
         put(self.root, READ_AHEAD_KB, str(_integer(text) // 4 * 4))
+
+    def _limit(self, text: str) -> None:
+        if not 0 <= _integer(text) <= 1_000_000:
+            raise OSError(errno.EINVAL, "more than all")
+        put(self.root, LIMIT, text)
 
     def _scheduler(self, text: str) -> None:
         """An elevator switch resets the depth that sysfs shows, but not the hardware's."""

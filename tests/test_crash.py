@@ -3,105 +3,24 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from mlproxy.actuator import Actuator
-from mlproxy.errors import WriteRefused
 from mlproxy.journal import Journal
-from mlproxy.recover import recover
 from mlproxy.restore import Outcome, Restored
-from mlproxy_iosched.adapter import NR_REQUESTS, SCHEDULER, IoschedAdapter
-from mlproxy_readahead.adapter import READ_AHEAD_KB, ReadaheadAdapter
 from tests import faults
-from tests.faults import IOSCHED, READAHEAD, FakeKernel, Loss, MortalDisk, survives, values
+from tests.crash_world import BASELINE, LIMITS, World, new_world
+from tests.faults import IOSCHED, FakeKernel, Loss, MortalDisk, survives, values
 
-ADAPTERS = {"iosched": IoschedAdapter(), "readahead": ReadaheadAdapter()}
-BASELINE = {
-    "read_ahead_kb": 128,
-    "scheduler": "none",
-    "nr_requests": 64,
-    "wbt_lat_usec": 2000,
-    "depth": 64,
-}
-STEPS = 91
+STEPS = 113
 """How many steps the scenario has; a change of this number is a change of what is tested."""
 
-Crashes = Iterator[tuple["World", str]]
-Killed = dict[Loss, list[tuple["World", str]]]
-
-
-@dataclass(frozen=True)
-class World:
-    """A machine's files and the agent's state folder."""
-
-    root: Path
-    state: Path
-
-    def live(self, disk: MortalDisk) -> None:
-        """An agent's life: two proxies, slots, a refused value, keep, take over, restore."""
-        journal = Journal(self.state, disk)
-        actuator = Actuator(self.root, journal, disk)
-        readahead, iosched = ADAPTERS["readahead"], ADAPTERS["iosched"]
-        actuator.hold(READAHEAD)
-        actuator.set(READAHEAD, readahead, READ_AHEAD_KB, 8)
-        actuator.set(IOSCHED, iosched, NR_REQUESTS, 8)
-        actuator.set(IOSCHED, iosched, SCHEDULER, "kyber")
-        actuator.set(IOSCHED, iosched, NR_REQUESTS, 16)
-        for value in (128, 8, 128, 8):
-            actuator.set(READAHEAD, readahead, READ_AHEAD_KB, value)
-        with suppress(WriteRefused):
-            actuator.set(READAHEAD, readahead, READ_AHEAD_KB, 33)
-        actuator.keep(READAHEAD)
-        actuator.set(READAHEAD, readahead, READ_AHEAD_KB, 512)
-        actuator.restore(IOSCHED, "the end")
-        actuator.set(IOSCHED, iosched, SCHEDULER, "bfq")
-        for proxy in (READAHEAD, IOSCHED):
-            actuator.restore(proxy, "the end")
-            actuator.release(proxy)
-        journal.shut()
-
-    def crash(self, step: int, after: bool, loss: Loss = "none") -> None:
-        """Live until killed at a step."""
-        disk = MortalDisk(self.root, self.state, step, after, loss)
-        assert not survives(lambda: self.live(disk))
-
-    def recover(self, disk: FakeKernel | None = None, bare: bool = False) -> list[Restored]:
-        """What `mlproxy revert` does, with the adapters installed or without."""
-        disk = disk or FakeKernel(self.root)
-        journal = Journal(self.state, disk)
-        try:
-            return recover(self.root, journal, disk, {} if bare else ADAPTERS, include_kept=True)
-        finally:
-            journal.shut()
-
-    def settled(self) -> None:
-        """Nothing is open, and to recover once more neither writes nor says anything."""
-        disk = FakeKernel(self.root)
-        before = values(self.root)
-        assert self.recover(disk) == []
-        assert disk.written == []
-        assert values(self.root) == before
-        assert Journal(self.state).open_records() == []
-
-    def twin(self, name: str) -> World:
-        """A copy to go on with, so that one crash serves many recoveries."""
-        there = self.root.parent.parent / name
-        shutil.rmtree(there, ignore_errors=True)
-        shutil.copytree(self.root.parent, there, symlinks=True)
-        return World(there / "root", there / "state")
-
-
-def new_world(folder: Path) -> World:
-    folder.mkdir(parents=True, mode=0o700)
-    return World(faults.make_tree(folder / "root"), folder / "state")
+Crashes = Iterator[tuple[World, str]]
+Killed = dict[Loss, list[tuple[World, str]]]
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +112,30 @@ def test_a_scheduler_that_somebody_else_set_stays_with_all_that_it_reset(crashes
         FakeKernel(world.root).store(faults.SCHEDULER, "mq-deadline")
         theirs, disk = values(world.root), FakeKernel(world.root)
         world.recover(disk)
-        assert values(world.root) == theirs | {"read_ahead_kb": 128}, where
-        assert all(path == faults.READ_AHEAD_KB for path, _ in disk.written), where
+        assert values(world.root) == theirs | LIMITS | {"read_ahead_kb": 128}, where
+        ours = {faults.READ_AHEAD_KB, faults.LIMIT, faults.STRICT}
+        assert {path for path, _ in disk.written} <= ours, where
+        world.settled()
+
+
+def test_a_limit_is_widened_before_it_stops_to_be_strict(crashes: Crashes) -> None:
+    """The other way round the backlog that a strict limit kept small would count against the
+    device's share of a full host's threshold."""
+    both = 0
+    for world, where in crashes:
+        disk = FakeKernel(world.root)
+        world.recover(disk)
+        order = [path for path, _ in disk.written if path in (faults.LIMIT, faults.STRICT)]
+        assert order == sorted(order), where
+        both += len(order) == 2
+    assert both > 10
+
+
+def test_a_limit_that_somebody_else_set_stays(crashes: Crashes) -> None:
+    for world, where in crashes:
+        FakeKernel(world.root).store(faults.LIMIT, "500000")
+        world.recover()
+        assert values(world.root) == BASELINE | {"max_ratio_fine": 500_000}, where
         world.settled()
 
 

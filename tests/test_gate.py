@@ -144,6 +144,7 @@ CASES: list[tuple[str, str, str, Recommendation, Policy, History]] = [
         replace(ALLOWED, memory_pressure=0.1, io_pressure=0.201),
     ),
     ("regression", "refuse", "-34.0 %", GOOD, POLICY, replace(ALLOWED, regressions=REGRESSED)),
+    ("early", "hold", "2 s; 5 s", GOOD, POLICY, replace(ALLOWED, early="it has lasted 2 s; 5 s")),
     ("dwell", "hold", "9.9 s ago", GOOD, POLICY, replace(ALLOWED, since_change_s=9.9)),
     ("confidence", "refuse", "0.8,", replace(GOOD, confidence=0.8), POLICY, ALLOWED),
     (

@@ -18,8 +18,8 @@ from mlproxy_iosched.adapter import NR_REQUESTS, SCHEDULER, WBT_LAT_USEC
 from mlproxy_readahead import ReadaheadAdapter
 from mlproxy_readahead.adapter import READ_AHEAD_KB
 from mlproxy_writeback import WritebackAdapter
-from tests.backlog_machine import LIMIT, STRICT, WRITEBACK, BacklogMachine
-from tests.faults import IOSCHED, READAHEAD, SCHEDULERS
+from tests.backlog_machine import BacklogMachine
+from tests.faults import IOSCHED, LIMIT, READAHEAD, SCHEDULERS, STRICT, WRITEBACK
 from tests.machine import Machine, MachineTransport
 from tests.world import make_policy, make_seat
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from mlproxy.adapter import Adapter, Missing
@@ -10,11 +11,9 @@ from mlproxy.knob import Effect, Knob, Setting, Unit, Value
 from mlproxy.objective import Guard, Objective
 from mlproxy.proxy import Proxy
 from mlproxy.snapshot import Sample, Window
-from mlproxy_writeback.backlog import PAGE_KB, backlog_of, standing
+from mlproxy_writeback.backlog import MIN_DIRTIED_KB_S, PAGE_KB, backlog_of, standing
 from mlproxy_writeback.features import WHOLE, WritebackFeatures, writeback_features
-
-MIN_DIRTIED_KB_S = 1024.0
-"""Who writes less than that will not fill any memory."""
+from mlproxy_writeback.standing import demand_s, left
 
 ROOM = 1.055
 """A limit on its way down lies so much above the backlog. Writers of a strict bdi stand still
@@ -34,6 +33,9 @@ what they would write without it does not show."""
 PENALTY = 8.0
 """A backlog may be a hundred times smaller: twice the usual weight, so that no such gain makes
 up for a writer that gets half accepted."""
+
+LIMIT_KB = "dirty_limit_kb"
+"""What class ml_proxy takes: KiB, strict, lowered by the kernel as the backlog drains."""
 
 MAX_RATIO_FINE = Knob(
     name="max_ratio_fine",
@@ -100,7 +102,10 @@ class WritebackAdapter(Adapter):
         refused=("device", "psi"),
     )
     reads = frozenset({"bdi"})
+    class_knobs = (LIMIT_KB,)
+    class_features = ("accepted_pages", "written_pages", "backlog_pages", "pauses", "pause_ns")
     aims = {"max_drain_s": 5.0}
+    wait_s = 5.0
     note = "a limit is lowered step by step, as the backlog drains: only `mlproxy run` does that"
 
     def idle(self, window: Window) -> str | None:
@@ -130,12 +135,21 @@ class WritebackAdapter(Adapter):
     def suits(
         self, features: FeatureSchema, knob: Knob, value: Value, aims: Mapping[str, float]
     ) -> bool:
-        """The largest candidate that drains within `max_drain`: smaller ones only cost more."""
+        """The largest candidate that drains within `max_drain`: smaller ones only cost more.
+        None where less waits than that."""
         assert isinstance(features, WritebackFeatures)
-        if features.threshold_s is None:
+        if features.threshold_s is None or features.backlog_share * WHOLE <= int(value):
             return False
         limit_s = features.threshold_s * int(value) / WHOLE
         return aims["max_drain_s"] / 2 < limit_s <= aims["max_drain_s"]
+
+    def demand_s(self, windows: Sequence[Window]) -> float:
+        """How long a stream has stood at the host's threshold."""
+        return demand_s(windows)
+
+    def left(self, windows: Sequence[Window], setting: Setting) -> str:
+        """The stream has ended: what comes now may need the memory."""
+        return left(windows, float(setting["max_ratio_fine"]))
 
     def approach(self, knob: Knob, sample: Sample, current: Value, goal: Value) -> Value:
         """Down as the backlog drains: at once, writers would wait for minutes. Strict no sooner
@@ -152,6 +166,25 @@ class WritebackAdapter(Adapter):
         backlog, threshold = seen
         step = _coarse(int(backlog * ROOM / threshold * WHOLE))
         return max(int(goal), min(step, int(current)))
+
+    def to_class(self, setting: Setting, values: Mapping[str, float]) -> Mapping[str, Value]:
+        """The share as KiB of the threshold of now. Raises: Missing without debugfs."""
+        share, seen = int(setting["max_ratio_fine"]), standing(values)
+        baseline = values.get(f"kernel.{LIMIT_KB}.baseline")
+        if share == WHOLE and baseline is not None:
+            return {LIMIT_KB: int(baseline)}
+        if seen is None:
+            raise Missing("no bdi/*/stats: nobody knows how much a share of the threshold is")
+        return {LIMIT_KB: _coarse(int(seen[1] * share / WHOLE) // PAGE_KB * PAGE_KB)}
+
+    def from_class(self, held: Mapping[str, int], values: Mapping[str, float]) -> Setting:
+        """The candidate next to a limit: the threshold may have moved since."""
+        limit_kb, seen = held[LIMIT_KB], standing(values)
+        if seen is None or limit_kb >= values.get(f"kernel.{LIMIT_KB}.baseline", math.inf):
+            return {"max_ratio_fine": WHOLE, "strict_limit": 0}
+        share = math.log(limit_kb / seen[1] * WHOLE)
+        nearest = min(map(int, MAX_RATIO_FINE.grid), key=lambda v: abs(math.log(v) - share))
+        return {"max_ratio_fine": nearest, "strict_limit": 1}
 
     def is_blind(self, features: FeatureSchema, knob: Knob, value: Value) -> bool:
         """A limit that is reached hides the demand: stream, burst and overwriter look alike."""

@@ -18,6 +18,9 @@ BUSY = 0.5
 
 LEAST_WRITTEN_KB = 1024.0
 
+MIN_DIRTIED_KB_S = 1024.0
+"""Who writes less than that will not fill any memory."""
+
 
 @dataclass(frozen=True)
 class Backlog:

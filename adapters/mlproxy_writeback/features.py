@@ -62,14 +62,14 @@ def writeback_features(window: Window, max_ratio_fine: float) -> WritebackFeatur
         threshold_s=ratio(seen.threshold, speed_s),
         drain_s=ratio(seen.now, speed_s),
         bandwidth_mb_s=None if speed_s is None else speed_s * 1.024e-3,
-        new_share=_new_share(window, seen.dirtied),
+        new_share=new_share(window, seen.dirtied),
         waiting=None if stalled_us_s is None else min(stalled_us_s / 1e6, 1.0),
         flush_share=ratio(window.delta("disk.flush_ios"), writes),
         write_kb_per_request=ratio(write_kb, writes),
     )
 
 
-def _new_share(window: Window, dirtied_kb: float) -> float | None:
+def new_share(window: Window, dirtied_kb: float) -> float | None:
     """A writer that appends makes new pages, one that overwrites finds its own; what was
     evicted meanwhile was new once, and what was read is no writer's. For the whole host."""
     names = ("vm.nr_active_file", "vm.nr_inactive_file")

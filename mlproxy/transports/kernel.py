@@ -18,7 +18,7 @@ from mlproxy.knob import Knob, Value
 from mlproxy.parse import parse_int
 from mlproxy.proxy import Proxy
 from mlproxy.snapshot import Sample
-from mlproxy.transports.class_values import ClassReader
+from mlproxy.transports.class_values import PREFIX, ClassReader
 from mlproxy.transports.limits import Range
 from mlproxy.transports.ml_class import ClassDevice, scan_class
 from mlproxy.transports.stock import StockTransport
@@ -37,9 +37,11 @@ class KernelTransport:
         self._stock = stock
         self._reader = ClassReader(tree)
         self._devices: dict[str, ClassDevice] = {}
+        self._adapters: dict[str, Adapter] = {}
 
     def discover(self, adapter: Adapter) -> list[Proxy]:
         """Every proxy of the adapter; those that the class offers go through it."""
+        self._adapters[adapter.name] = adapter
         offered = {d.parent: d for d in scan_class(self._tree) if d.provider == adapter.name}
         prefix = f"{adapter.name}."
         kept = {key: d for key, d in self._devices.items() if not key.startswith(prefix)}
@@ -49,7 +51,7 @@ class KernelTransport:
             device = offered.get(parent) if parent else None
             if device is not None:
                 kept[proxy.id] = device
-                proxy = _offered(proxy, device)
+                proxy = _offered(proxy, device, adapter.class_knobs or tuple(proxy.knobs))
             found.append(proxy)
         self._devices = kept
         return found
@@ -59,7 +61,7 @@ class KernelTransport:
         wanted = [self._devices[p.id] for p in proxies if p.id in self._devices]
         self._reader.update(wanted)
         stock = self._stock.sample(proxies)
-        read = {p.id: self._reader.numbers(self._devices[p.id]) for p in proxies if self._has(p)}
+        read = {p.id: self._numbers(p, stock) for p in proxies if self._has(p)}
         gone = {p.id for p in proxies if p.lease and read.get(p.id) is None}
         return KernelTick(stock, {key: found for key, found in read.items() if found}, gone)
 
@@ -73,7 +75,7 @@ class KernelTransport:
 
     def kernel_range(self, proxy: Proxy, knob: Knob) -> Range:
         """What the kernel allows; for a kernel proxy what it takes recommendations from."""
-        if not proxy.lease:
+        if not proxy.lease or self._adapters[proxy.subsystem].class_knobs:
             return self._stock.kernel_range(proxy, knob)
         bounds = (self._tree.read(f"{proxy.lease}/{knob.name}/{name}") for name in ("min", "max"))
         low, high = map(parse_int, bounds)
@@ -89,6 +91,13 @@ class KernelTransport:
 
     def _has(self, proxy: Proxy) -> bool:
         return proxy.id in self._devices
+
+    def _numbers(self, proxy: Proxy, stock: Mapping[str, Sample]) -> Mapping[str, float] | None:
+        numbers = self._reader.numbers(self._devices[proxy.id])
+        adapter = self._adapters.get(proxy.subsystem)
+        if numbers is None or not proxy.lease or adapter is None or not adapter.class_knobs:
+            return numbers
+        return {**numbers, **_translated(adapter, numbers, stock[proxy.id].values)}
 
 
 class KernelTick(Mapping[str, Sample]):
@@ -122,9 +131,26 @@ class KernelTick(Mapping[str, Sample]):
         return sum(1 for _ in self)
 
 
-def _offered(proxy: Proxy, device: ClassDevice) -> Proxy:
+def _translated(
+    adapter: Adapter, numbers: Mapping[str, float], values: Mapping[str, float]
+) -> dict[str, float]:
+    """The knobs' own numbers, made of those of the class knobs. While a lease runs what was
+    recommended counts as in force, however slowly the kernel gets there."""
+    found: dict[str, float] = {}
+    known = {**values, **numbers}
+    for what in ("baseline", "recommended", "effective"):
+        names = [(name, f"{PREFIX}{name}.{what}") for name in adapter.class_knobs]
+        held = {name: int(numbers[path]) for name, path in names if path in numbers}
+        if held:
+            setting = adapter.from_class(held, known)
+            found |= {f"{PREFIX}{name}.{what}": float(value) for name, value in setting.items()}
+    leased = [name for name in found if name.endswith(".recommended")]
+    return found | {name.replace(".recommended", ".effective"): found[name] for name in leased}
+
+
+def _offered(proxy: Proxy, device: ClassDevice, knobs: Sequence[str]) -> Proxy:
     """The proxy through the class, or as it was with why not."""
-    missing = [name for name in proxy.knobs if name not in device.knobs]
+    missing = [name for name in knobs if name not in device.knobs]
     why = ""
     if device.lacks:
         why = f"the kernel's proxy lacks {', '.join(device.lacks)}"

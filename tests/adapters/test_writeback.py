@@ -13,7 +13,7 @@ from mlproxy.snapshot import Sample, Window
 from mlproxy_writeback import WritebackAdapter
 from mlproxy_writeback.adapter import BITS, MAX_RATIO_FINE, STRICT_LIMIT
 from mlproxy_writeback.features import WHOLE, WritebackFeatures
-from tests.backlog_machine import WRITEBACK
+from tests.faults import WRITEBACK
 
 ADAPTER = WritebackAdapter()
 THRESHOLD_KB = 4_000_000.0

@@ -27,9 +27,9 @@ from mlproxy.survey import Finding
 from mlproxy.transports.stock import StockTransport
 from mlproxy.tree import Tree
 from mlproxy.verdict import Verdict
-from tests.backlog_machine import LIMIT, STRICT, WRITEBACK, BacklogMachine
+from tests.backlog_machine import BacklogMachine
 from tests.cli.conftest import Command
-from tests.faults import READ_AHEAD_KB, READAHEAD, make_tree, put
+from tests.faults import LIMIT, READ_AHEAD_KB, READAHEAD, STRICT, WRITEBACK, make_tree, put
 
 REC = Recommendation(
     id="3fa90c12",

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mlproxy.lab.bench import cost, grid, iosched, noharm, reaction, writeback
+from mlproxy.lab.bench import cost, grid, iosched, noharm, reaction
 from mlproxy.lab.bench.cell import Cell, real_changes, static_share
 from mlproxy.lab.bench.iosched import Pair
 from mlproxy.lab.bench.reaction import Reaction
 from mlproxy.lab.bench.report import Report
 from mlproxy.lab.bench.static import Static
-from mlproxy.lab.bench.writeback import Streamed
 from mlproxy.lab.stats import RepeatRule
 from mlproxy.lab.timeline import NS, KnobSample
 
@@ -161,25 +160,3 @@ def test_cpu_and_memory_of_a_process() -> None:
     assert cost.resident_mb("") == 0.0
     assert cost.wakes("Name:\tx\nvoluntary_ctxt_switches:\t7\n") == 7
     assert cost.wakes("nonvoluntary_ctxt_switches:\t7\n") == 0
-
-
-@pytest.mark.parametrize(
-    ("agent", "expected"),
-    [
-        (Streamed(1.5, 0.5, 0.2, 20.0), ["met", "reported", "met", "reported", "met"]),
-        (Streamed(4.0, 0.5, 0.2, 20.0), ["NOT MET", "reported", "met", "reported", "met"]),
-        (Streamed(1.5, 3.0, 0.2, 20.0), ["met", "reported", "NOT MET", "reported", "met"]),
-        (Streamed(1.5, 0.5, 0.2, 18.0), ["met", "reported", "met", "reported", "NOT MET"]),
-    ],
-)
-def test_a_stream_with_bounded_dirty_data(agent: Streamed, expected: list[str]) -> None:
-    found = report()
-    writeback.judge_stream(found, [(Streamed(18.0, 7.0, 3.0, 20.0), agent)] * 3)
-    assert words(found) == expected
-
-
-@pytest.mark.parametrize(("agent_mb_s", "word"), [(200.0, "met"), (190.0, "NOT MET")])
-def test_a_burst_beside_an_agent(agent_mb_s: float, word: str) -> None:
-    found = report()
-    writeback.judge_burst(found, "burst-2s", [(200.0, agent_mb_s)] * 3)
-    assert words(found) == [word]

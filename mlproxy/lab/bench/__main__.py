@@ -59,7 +59,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="folder for the JSON and markdown summary")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--only", default="", help="workloads, in grid and noharm", metavar="NAME,..."
+        "--only",
+        default="",
+        help="workloads of grid, noharm; parts of writeback",
+        metavar="NAME,...",
     )
     parser.add_argument("--model", action="append", default=[], metavar="ADAPTER=DIR")
     parser.add_argument("--lock", type=Path, default=LOCK_PATH, help="the lab's lock file")

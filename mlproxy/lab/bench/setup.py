@@ -12,7 +12,7 @@ from typing import Any
 
 from mlproxy.errors import LabError
 from mlproxy.lab import fio
-from mlproxy.lab.agentrun import AgentRun, knob_files, knob_text, policy
+from mlproxy.lab.agentrun import AgentRun, Bed, knob_files, knob_text, policy
 from mlproxy.lab.rows import metrics_of
 from mlproxy.lab.testbed import TestBed
 from mlproxy.lab.timeline import KnobSample, shares
@@ -44,7 +44,7 @@ class Setup:
 
 
 @contextmanager
-def agent_on(bed: TestBed, policies: Mapping[str, str]) -> Iterator[AgentRun]:
+def agent_on(bed: Bed, policies: Mapping[str, str]) -> Iterator[AgentRun]:
     """A ready agent with a state folder of its own, which goes away with it."""
     with (
         tempfile.TemporaryDirectory(prefix="mlproxy-bench-") as folder,
