@@ -22,7 +22,7 @@ from mlproxy.scores import regrets
 from tests.recorded import of_device, readahead, recorded
 
 ADAPTER = readahead()
-FAMILY = "reverse"
+FAMILY = "runs"
 BASELINE = 128
 ACT = math.log(1.05)
 
@@ -88,7 +88,7 @@ def test_outcomes_of_a_family_never_seen_help_on_another_device(tmp_path: Path) 
     outcomes = read_experience(ADAPTER, [log_of(tmp_path, met)]).records
     before, _ = regrets(judged_by(ADAPTER, known, other, 1), ACT)
     after, _ = regrets(judged_by(ADAPTER, [*known, *outcomes], other, 1), ACT)
-    assert before.mean() > 0.3
+    assert before.mean() > 0.2
     assert after.mean() < 0.5 * before.mean()
 
 
