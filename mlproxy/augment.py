@@ -11,15 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlproxy.capacity import Capacity
 from mlproxy.columns import Matrix
 from mlproxy.features import FeatureSchema
 
 COPIES = 3
-BLUR, SPEED_BLUR = 0.1, 0.3
-"""Standard deviation of log(1 + feature): a factor where it is large, an amount where it is
-small. What reads look like is the workload's; how fast they are (times, rates) is also a matter
-of the device and of what else runs."""
-
 DROP_SHARE = 0.1
 """Share of the rows that an optional feature is missing in."""
 
@@ -49,11 +45,11 @@ class Augmentation:
         return shown
 
 
-def augmentation_of(schema: type[FeatureSchema]) -> Augmentation:
+def augmentation_of(schema: type[FeatureSchema], capacity: Capacity) -> Augmentation:
     """Blurs by unit: a time or a rate varies more."""
     rows = schema.describe()
     return Augmentation(
-        [SPEED_BLUR if _is_speed(str(row["unit"])) else BLUR for row in rows],
+        [capacity.speed_blur if _is_speed(str(row["unit"])) else capacity.blur for row in rows],
         [not row["required"] for row in rows],
     )
 

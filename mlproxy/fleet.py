@@ -19,6 +19,7 @@ import numpy as np
 
 from mlproxy.adapter import Adapter
 from mlproxy.augment import COPIES
+from mlproxy.capacity import capacity_of
 from mlproxy.columns import column_names
 from mlproxy.dataset import Dataset, unit_of
 from mlproxy.domain import Domain, fit_domain
@@ -135,7 +136,8 @@ class _Fleet:
         from xgboost import dask as fleet
 
         matrix = fleet.DaskQuantileDMatrix(self.client, **self._arrays(fold))
-        parameters = {**PARAMETERS, "seed": self.seed}
+        capacity = capacity_of(len(self.fold_of))
+        parameters = {**PARAMETERS, **capacity.parameters, "seed": self.seed}
         return fleet.train(self.client, parameters, matrix, num_boost_round=ROUNDS)["booster"]
 
     def _arrays(self, fold: int) -> dict[str, Any]:

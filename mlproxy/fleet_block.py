@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlproxy.adapter import Adapter
 from mlproxy.augment import COPIES, augmentation_of
+from mlproxy.capacity import capacity_of
 from mlproxy.columns import Array64
 from mlproxy.dataset import Dataset, build_dataset, unit_of
 from mlproxy.domain import Domain
@@ -66,7 +67,8 @@ def piece(
     dealt to so many hands."""
     data = block.data
     own = ~in_fold(data, fold_of, fold)
-    rows = augmentation_of(adapter.schema).copies(data.rows[own], seed)
+    blurred = augmentation_of(adapter.schema, capacity_of(len(fold_of)))
+    rows = blurred.copies(data.rows[own], seed)
     gain, weight = np.tile(data.gain_log[own], COPIES), np.tile(data.weight[own], COPIES)
     order = np.random.default_rng(seed).permutation(len(rows))
     shares = (order[hand::hands] for hand in range(hands))

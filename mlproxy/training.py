@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlproxy.adapter import Adapter
 from mlproxy.augment import COPIES, Augmentation, augmentation_of
+from mlproxy.capacity import Capacity, capacity_of
 from mlproxy.card import write_card
 from mlproxy.columns import Array64, column_names, spread
 from mlproxy.dataset import Dataset, Record, build_dataset, unit_of
@@ -34,7 +35,7 @@ from mlproxy.manifest import (
 QUANTILES = (0.1, 0.5)
 ROUNDS = 80
 FOLDS = 5
-CONFIDENCES = (0.8, 0.9, 0.95, 0.99)
+CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 ACT_LOG, MOST_LOG = 0.05, 1.0
 """Skill is judged on changes predicted to gain more than that, each counted up to a factor e."""
 
@@ -48,9 +49,7 @@ PARAMETERS: dict[str, Any] = {
     "objective": "reg:quantileerror",
     "quantile_alpha": list(QUANTILES),
     "tree_method": "hist",
-    "max_depth": 6,
     "eta": 0.3,
-    "min_child_weight": 10,
     "nthread": 2,
 }
 
@@ -63,9 +62,10 @@ def train(adapter: Adapter, records: Sequence[Record], folder: Path, seed: int =
     data = build_dataset(adapter, records)
     if (groups := len(set(map(unit_of, data.group)))) < 2:
         raise ConfigError(f"{groups} group of records; grouped validation needs two or more")
-    augmentation = augmentation_of(adapter.schema)
-    held_out = _cross_validate(data, augmentation, seed)
-    booster = _fit(data, np.ones(len(data.rows), bool), augmentation, seed)
+    capacity = capacity_of(groups)
+    blurred = augmentation_of(adapter.schema, capacity)
+    held_out = _cross_validate(data, blurred, capacity, seed)
+    booster = _fit(data, np.ones(len(data.rows), bool), blurred, capacity, seed)
     candidates = candidates_of(adapter, [record.setting for record in records])
     return write_model(adapter, data, held_out, booster, folder, candidates, seed)
 
@@ -129,7 +129,13 @@ def candidates_of(adapter: Adapter, settings: Iterable[Setting]) -> dict[str, tu
     }
 
 
-def _fit(data: Dataset, shown: NDArray[np.bool_], augmentation: Augmentation, seed: int) -> Any:
+def _fit(
+    data: Dataset,
+    shown: NDArray[np.bool_],
+    augmentation: Augmentation,
+    capacity: Capacity,
+    seed: int,
+) -> Any:
     """One booster on the augmented rows that are `shown`."""
     import xgboost
 
@@ -138,7 +144,8 @@ def _fit(data: Dataset, shown: NDArray[np.bool_], augmentation: Augmentation, se
         label=np.tile(data.gain_log[shown], COPIES),
         weight=np.tile(data.weight[shown], COPIES),
     )
-    return xgboost.train({**PARAMETERS, "seed": seed}, matrix, num_boost_round=ROUNDS)
+    parameters = {**PARAMETERS, **capacity.parameters, "seed": seed}
+    return xgboost.train(parameters, matrix, num_boost_round=ROUNDS)
 
 
 @dataclass(frozen=True)
@@ -157,14 +164,16 @@ def folds_of(groups: Iterable[str], seed: int) -> dict[str, int]:
     return {names[place]: rank % FOLDS for rank, place in enumerate(order.tolist())}
 
 
-def _cross_validate(data: Dataset, augmentation: Augmentation, seed: int) -> HeldOut:
+def _cross_validate(
+    data: Dataset, augmentation: Augmentation, capacity: Capacity, seed: int
+) -> HeldOut:
     """Groups are left out as a whole, FOLDS times."""
     fold_of = folds_of(data.group, seed)
     folds = np.array([fold_of[unit_of(name)] for name in data.group])
     gains, inside = np.zeros((len(data.rows), 2)), np.zeros(len(data.rows), bool)
     for fold in sorted(set(fold_of.values())):
         out = folds == fold
-        booster = _fit(data, ~out, augmentation, seed)
+        booster = _fit(data, ~out, augmentation, capacity, seed)
         gains[out] = booster.inplace_predict(data.rows[out])
         kept = np.unique(data.window[~out])
         names = [data.window_group[place] for place in kept]

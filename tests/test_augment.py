@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mlproxy.augment import BLUR, COPIES, DROP_SHARE, SPEED_BLUR, augmentation_of
+from mlproxy.augment import COPIES, DROP_SHARE, augmentation_of
+from mlproxy.capacity import FEW, MANY, MANY_GROUPS, capacity_of
 from mlproxy.features import FeatureSchema, feature
 
 
@@ -18,15 +19,15 @@ class Schema(FeatureSchema):
 
 
 ROWS = np.tile(np.array([[0.0, 100.0, 1000.0, 128.0]], np.float32), (4000, 1))
-AUGMENTATION = augmentation_of(Schema)
+AUGMENTATION = augmentation_of(Schema, FEW)
 
 
 def test_times_and_rates_vary_more_than_shapes() -> None:
-    assert AUGMENTATION.blurs == [BLUR, SPEED_BLUR, BLUR]
+    assert AUGMENTATION.blurs == [FEW.blur, FEW.speed_blur, FEW.blur]
     shown = AUGMENTATION.copies(ROWS, 1)
     assert shown.shape == (COPIES * len(ROWS), 4)
-    assert np.log1p(shown[:, 1]).std() == pytest.approx(SPEED_BLUR, rel=0.1)
-    assert np.log1p(shown[:, 2])[np.isfinite(shown[:, 2])].std() == pytest.approx(BLUR, rel=0.1)
+    assert np.log1p(shown[:, 1]).std() == pytest.approx(FEW.speed_blur, rel=0.1)
+    assert np.log1p(shown[:, 2])[np.isfinite(shown[:, 2])].std() == pytest.approx(FEW.blur, rel=0.1)
 
 
 def test_nothing_becomes_negative_and_a_zero_is_not_exact() -> None:
@@ -53,3 +54,10 @@ def test_the_same_seed_gives_the_same_copies() -> None:
     one, two = AUGMENTATION.copies(ROWS, 7), AUGMENTATION.copies(ROWS, 7)
     assert np.array_equal(one, two, equal_nan=True)
     assert not np.array_equal(one, AUGMENTATION.copies(ROWS, 8), equal_nan=True)
+
+
+def test_more_groups_are_blurred_less() -> None:
+    assert (capacity_of(MANY_GROUPS - 1), capacity_of(MANY_GROUPS)) == (FEW, MANY)
+    assert MANY.blur < FEW.blur
+    assert MANY.speed_blur < FEW.speed_blur
+    assert MANY.max_depth > FEW.max_depth

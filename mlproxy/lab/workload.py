@@ -100,7 +100,12 @@ def runs(blocks: int, engine: Engine = "mmap") -> Workload:
 
 
 def zipf(theta: float) -> Workload:
-    """Random mmap reads of a skewed popularity; theta as in fio's random_distribution."""
+    """Random mmap reads of a skewed popularity; theta as in fio's random_distribution.
+
+    Raises LabError at 1.0, which fio cannot draw from.
+    """
+    if theta == 1.0:
+        raise LabError("zipf 1.0: fio needs a theta other than 1.0")
     job = Job("reader", "randread", "mmap", extra=(("random_distribution", f"zipf:{theta}"),))
     return Workload(f"mmap-zipf-{theta}", "random", (job,))
 

@@ -75,6 +75,9 @@ class Block(Part):
     candidates: tuple[Mapping[Word, int | str], ...] = allowed(
         "a list of static settings, e.g. [{read_ahead_kb: 4}]; empty for all of the adapter's", []
     )
+    times: Times | None = allowed(
+        "a mapping with run, counted, warm and settle; null for the matrix's", None
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Block:
@@ -97,3 +100,7 @@ class Matrix(Part):
     no_harm: NoHarm | None = allowed("a mapping with floor, half_width and at_most", None)
     asked: Asked = allowed("a mapping with captured and floor", {})
     blocks: tuple[Block, ...] = allowed("a list of at least one block", min_length=1)
+
+    def times_of(self, block: Block) -> Times:
+        """A block's own, or those of all."""
+        return block.times or self.times

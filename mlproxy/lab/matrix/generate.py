@@ -55,6 +55,7 @@ def _random(draw: Draw) -> tuple[Job, ...]:
 
 def _zipf(draw: Draw) -> tuple[Job, ...]:
     theta = round(draw.between("theta", 0.6, 1.4), 2)
+    theta = 1.01 if theta == 1.0 else theta  # fio cannot draw from 1.0
     threads = draw.one_of("threads", (1, 2, 4))
     job = _reader(draw, "randread", "mmap", draw.one_of("bs", ("4k", "8k", "16k")))
     return (replace(job, numjobs=threads, extra=(("random_distribution", f"zipf:{theta}"),)),)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from mlproxy.adapter import Adapter
 from mlproxy.errors import ConfigError, LabError
 from mlproxy.lab.matrix.contender import AGENT, DEFAULT, Contender
 from mlproxy.lab.matrix.document import Block, Matrix
@@ -72,21 +71,21 @@ def beds_of(settings: Sequence[Setting]) -> Iterator[list[Setting]]:
 
 
 def rows_of(
-    matrix: Matrix, adapter: Adapter, setting: Setting, found: Sequence[Contender], repeats: range
+    matrix: Matrix, block: Block, setting: Setting, found: Sequence[Contender], repeats: range
 ) -> list[Row]:
     """The rows of a setting, shuffled within each repeat, so that what the machine does
     meanwhile hits all contenders alike."""
+    times = matrix.times_of(block)
     order: dict[int, list[Row]] = {}
     for contender in found:
         case = Case(
             setting.load,
             repr(setting.device),
             contender.kind,
-            adapter.name,
-            matrix.times.run_s,
+            block.adapter,
+            times.run_s,
             setting.split,
         )
-        times = matrix.times
         warm_s = times.settle_s if contender.kind == AGENT else times.warm_s
         declared = declare(
             [case], [contender.arm], repeats, runtime_s=times.counted_s, ramp_s=warm_s

@@ -19,7 +19,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from mlproxy.adapter import Adapter
 from mlproxy.errors import LabError
 from mlproxy.lab.arm import KnobState
 from mlproxy.lab.bench.setup import Setup
@@ -136,12 +135,12 @@ def _run_group(campaign: Campaign, block: Block, settings: Sequence[Setting]) ->
         found = contenders(adapter, block.contenders, block.candidates, read)
         measure = RowMeasure(bed, adapter, campaign.setup, campaign.advance)
         for setting in settings:
-            _run_setting(campaign, adapter, bed, observer, setting, found, measure)
+            _run_setting(campaign, block, bed, observer, setting, found, measure)
 
 
 def _run_setting(
     campaign: Campaign,
-    adapter: Adapter,
+    block: Block,
     bed: TestBed,
     observer: Observer,
     setting: Setting,
@@ -151,10 +150,10 @@ def _run_setting(
     """The repeats that were declared, then the two of the no-harm rule until it is content."""
     matrix, repeat = campaign.matrix, campaign.matrix.repeats
     bed.set_profile(setting.device)
-    rows = rows_of(matrix, adapter, setting, found, range(repeat))
+    rows = rows_of(matrix, block, setting, found, range(repeat))
     _run_due(campaign, bed, observer, setting, rows, measure)
-    while _again(campaign, adapter, setting):
-        more = rows_of(matrix, adapter, setting, duel(found), range(repeat, repeat + 1))
+    while _again(campaign, block.adapter, setting):
+        more = rows_of(matrix, block, setting, duel(found), range(repeat, repeat + 1))
         campaign.bar.update(campaign.task, total=(_total(campaign) + len(more)))
         _run_due(campaign, bed, observer, setting, more, measure)
         repeat += 1
@@ -207,7 +206,7 @@ def _run(
     )
 
 
-def _again(campaign: Campaign, adapter: Adapter, setting: Setting) -> bool:
+def _again(campaign: Campaign, adapter: str, setting: Setting) -> bool:
     rule = campaign.matrix.no_harm
     if rule is None:
         return False
@@ -215,6 +214,6 @@ def _again(campaign: Campaign, adapter: Adapter, setting: Setting) -> bool:
         row
         for row in campaign.results.load()
         if (row["profile"], row["workload"]) == (setting.device.name, setting.load.name)
-        and row["notes"]["adapter"] == adapter.name
+        and row["notes"]["adapter"] == adapter
     ]
     return any(wants_more(pair, rule) for pair in pairs_of(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,15 +44,18 @@ def test_the_best_value_of_a_class_is_what_the_rows_say(recorded: Rows) -> None:
 
 
 def test_it_tells_workloads_apart_that_it_has_not_seen(recorded: Rows) -> None:
-    held_out = {"mmap-random-4k-x2", "mmap-sequential-16k", "mmap-reverse-16k", "psync-random-8k"}
+    """More often right than who always names the commonest class."""
+    held_out = sorted({str(row["workload"]) for row in recorded})[::4]
     seen = [row for row in recorded if row["workload"] not in held_out]
     table = train_table(ADAPTER, seen, BASELINE, ALLOWED)
-    right = 0
+    truth, right = Counter[str](), 0
     for name in held_out:
         unseen = [row for row in recorded if row["workload"] == name]
         at_default = [row for row in unseen if key_of(ADAPTER, row) == BASELINE]
-        right += table.named(at_default) == class_of(at_default[0]["family"])
-    assert right >= 3
+        wanted = class_of(unseen[0]["family"])
+        truth[wanted] += 1
+        right += table.named(at_default) == wanted
+    assert right > max(truth.values())
 
 
 def test_without_windows_a_workload_is_mixed(recorded: Rows) -> None:

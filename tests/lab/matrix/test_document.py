@@ -33,8 +33,9 @@ def test_the_quick_matrix_fits_ten_minutes_and_asks_what_ci_needs() -> None:
     for block in matrix.blocks:
         pairs = len(block.devices) * len(block.workloads)
         statics = 1 + len(block.candidates) + ("tuned" in block.contenders)
-        static_s = statics * (matrix.times.warm_s + matrix.times.counted_s + 1.5)
-        agent_s = matrix.times.settle_s + matrix.times.counted_s + 4
+        times = matrix.times_of(block)
+        static_s = statics * (times.warm_s + times.counted_s + 1.5)
+        agent_s = times.settle_s + times.counted_s + 4
         seconds += pairs * matrix.repeats * (static_s + agent_s)
         seconds += 25 * len(block.devices)  # a test bed and its files
     assert seconds < 600

@@ -20,6 +20,7 @@ from mlproxy.lab.timeline import KnobSample
 from mlproxy.registry import load_registry
 
 QUICK = load_matrix("quick")
+BLOCK = QUICK.blocks[0]
 ADAPTER = load_registry().get("readahead")
 VALUES = {"dirty_bytes": "0", "dirty_background_bytes": "0", "read_ahead_kb": "128"}
 FOUND = contenders(
@@ -42,20 +43,20 @@ def test_steps_begin_with_the_value_in_force() -> None:
 
 
 def test_rows_are_interleaved_within_each_repeat() -> None:
-    setting = settings_of(QUICK.blocks[0], 1)[0]
-    rows = rows_of(QUICK, ADAPTER, setting, FOUND, range(3))
+    setting = settings_of(BLOCK, 1)[0]
+    rows = rows_of(QUICK, BLOCK, setting, FOUND, range(3))
     assert [row.repeat for row in rows] == sorted([0, 1, 2] * len(FOUND))
     orders = [tuple(r.arm.name for r in rows if r.repeat == n) for n in range(3)]
     assert len(set(orders)) == 3
     assert {frozenset(order) for order in orders} == {frozenset(c.name for c in FOUND)}
-    again = rows_of(QUICK, ADAPTER, setting, FOUND, range(3))
+    again = rows_of(QUICK, BLOCK, setting, FOUND, range(3))
     assert [row.id("x") for row in again] == [row.id("x") for row in rows]
     assert len({row.id("x") for row in rows}) == len(rows)
 
 
 def test_the_agent_alone_has_time_to_settle() -> None:
-    setting = settings_of(QUICK.blocks[0], 1)[0]
-    warm = {row.arm.name: row.ramp_s for row in rows_of(QUICK, ADAPTER, setting, FOUND, range(1))}
+    setting = settings_of(BLOCK, 1)[0]
+    warm = {row.arm.name: row.ramp_s for row in rows_of(QUICK, BLOCK, setting, FOUND, range(1))}
     assert warm.pop("mlproxy") == QUICK.times.settle_s
     assert set(warm.values()) == {QUICK.times.warm_s}
 
@@ -67,7 +68,7 @@ def test_the_two_that_are_run_again() -> None:
 def test_a_row_is_another_one_on_another_device_of_the_same_name() -> None:
     one = Setting(load_named("mmap-random-4k"), PROFILES["ssd-5ms"])
     other = Setting(one.load, replace(one.device, channels=2))
-    ids = {rows_of(QUICK, ADAPTER, each, FOUND, range(1))[0].id("x") for each in (one, other)}
+    ids = {rows_of(QUICK, BLOCK, each, FOUND, range(1))[0].id("x") for each in (one, other)}
     assert len(ids) == 2
 
 
