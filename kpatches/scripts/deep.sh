@@ -3,7 +3,8 @@
 # wrong locking (kconfig/x86-debug.config) and data races (kconfig/x86-kcsan.config).
 # deep.sh [debug|kcsan]...  STRESS is how many seconds of stress each gets, in boots of PIECE
 # seconds, each with a seed of its own.  The races of a kernel without the series, under the
-# same stress, tell which are not of the series.  APPEND=kcsan.skip_watch=1000 looks more often.
+# same stress, tell which are not of the series.  APPEND=kcsan.skip_watch=1000 looks more often;
+# on a busy host, where a boot in real time may fail, ICOUNT=on counts instructions instead.
 set -eu
 . "$(dirname "$0")/common.sh"
 need git git python3 python3 qemu-system-x86_64 qemu-system-x86 mkfs.ext2 e2fsprogs
@@ -28,8 +29,8 @@ stress() {
 	seed=0
 	while [ $seed -lt $boots ]; do
 		seed=$((seed + 1))
-		# In the host's time: what is slow there has less time, not more to do
-		boot "$1.$seed" "" "bash $here/checks/stress.sh $piece $seed"
+		# In the time of the host, if it is not too busy: there is more of it
+		boot "$1.$seed" "${ICOUNT:-}" "bash $here/checks/stress.sh $piece $seed"
 	done
 }
 
@@ -37,7 +38,7 @@ look() {
 	export NAME="$1"
 	"$here/scripts/build.sh" x86 "$here/kconfig/x86-$1.config"
 	rm -f "$log/$1".*
-	boot "$1.smp" on "bash $here/checks/smp.sh $linux ${SECONDS_OF_WRITES:-60}"
+	boot "$1.smp" "${ICOUNT:-on}" "bash $here/checks/smp.sh $linux ${SECONDS_OF_WRITES:-60}"
 	stress "$1"
 }
 
