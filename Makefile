@@ -14,12 +14,12 @@ BENCHES ?= reaction grid iosched noharm cost writeback
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format models record train bench bench-quick benches demo lock dist clean
-.PHONY: kernel test-kernel check-kernel lab-shell
+.PHONY: kernel test-kernel test-kernel-deep check-kernel lab-shell
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.ready  ## make .venv and show what mlproxy would change on this machine
 	@$(BIN)/mlproxy apply --dry-run
@@ -50,6 +50,9 @@ test-kernel: kernel $(VENV)/.ready  ## KUnit, kselftest and the agent in that ke
 	@$(BIN)/python -m pytest -q tests/kernel $(PYTEST)
 	@kpatches/scripts/smp.sh
 	@kpatches/scripts/overhead.sh
+
+test-kernel-deep: kernel  ## KASAN, lockdep and KCSAN on x86_64 under stress (hours; STRESS=600 s each)
+	@kpatches/scripts/deep.sh
 
 check-kernel: kernel  ## what was measured on the series, once more (RUNS=20 times each)
 	@kpatches/scripts/test.sh

@@ -21,7 +21,10 @@ import lab
 ABI = "Documentation/ABI/testing/sysfs-class-ml_proxy"
 CORE_FILES = {"uevent", "subsystem", "device", "power"}
 """The driver core's own."""
-COMPLAINT = re.compile(r"WARNING|BUG|Oops|Call Trace|KASAN|possible recursive|INFO: task")
+COMPLAINT = re.compile(
+    r"WARNING|BUG(?!: KCSAN)|Oops|Call Trace|KASAN|possible recursive|INFO: task"
+)
+"""Data races are for races.py, on the host."""
 WORDS: tuple[str, ...] = (
     *("", "0", "1", "4", "16", "100", "600000", "-1", " 7", "0x10", "8\n8", "\0"),
     *("99999999999999999999", "x" * 4095, "learning", "emergency", "recommendation"),

@@ -62,6 +62,11 @@ class Device:
         return Requests(int(fields[0]), int(fields[2]) // 2)
 
 
+def default_mkfs() -> Sequence[str]:
+    known = Path("/proc/filesystems").read_text().split()
+    return ("mkfs.ext4", "-q") if "ext4" in known else ("mkfs.ext2", "-q", "-b", "4096")
+
+
 @contextmanager
 def device(
     name: str,
@@ -69,9 +74,11 @@ def device(
     latency_us: int = 100,
     is_formatted: bool = True,
     mb_s: int = 0,
-    mkfs: Sequence[str] = ("mkfs.ext4", "-q"),
+    mkfs: Sequence[str] = (),
 ) -> Iterator[Device]:
     """A memory-backed device whose requests take latency_us, with a file system or raw.
+
+    Without mkfs it is ext4, or ext2 where the kernel has no ext4.
 
     Without a latency they complete where they were sent, and nobody sleeps.  With mb_s it
     has that bandwidth and small requests: null_blk stalls on requests of more than a
@@ -93,7 +100,7 @@ def device(
         ):
             (config / key).write_text(str(value))
         if is_formatted:
-            subprocess.run([*mkfs, f"/dev/{name}"], check=True)
+            subprocess.run([*(mkfs or default_mkfs()), f"/dev/{name}"], check=True)
             mount.mkdir()
             subprocess.run(["mount", f"/dev/{name}", str(mount)], check=True)
         yield Device(name, mount)

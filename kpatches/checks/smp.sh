@@ -7,6 +7,7 @@ source=$1
 seconds=${2:-20}
 checks=$(cd "$(dirname "$0")" && pwd)
 failed=0
+. "$checks/log.sh"
 
 # ask NAME COMMAND...
 ask() {
@@ -25,10 +26,6 @@ kunit_passed() {
 	[ -n "$suites" ] && ! grep -q '^not' <<< "$suites"
 }
 
-log_is_silent() {
-	! dmesg | grep -E 'WARNING|BUG|Oops|Call Trace|KASAN|possible recursive|locking correctness|INFO: task'
-}
-
 cpus_work() {
 	local cpu
 	for cpu in $(seq 0 $(($(nproc) - 1))); do
@@ -42,5 +39,6 @@ ask "KUnit at boot" kunit_passed
 ask kselftest bash "$source/tools/testing/selftests/ml_proxy/ml_proxy.sh"
 ask attributes python3 "$checks/attributes.py" "$source" --seconds "$seconds"
 ask "kernel log" log_is_silent
+print_races
 echo "$failed failed"
 [ "$failed" = 0 ]

@@ -8,6 +8,7 @@ baseline; what the trial makes of each is printed, with the number of treated sl
 from __future__ import annotations
 
 import argparse
+import math
 import mmap
 import os
 import random
@@ -23,6 +24,10 @@ import lab
 
 FORGET_EACH = 16
 """Accesses after which nothing may be cached, or large windows read the whole file."""
+
+NEAR = 64 * mmap.PAGESIZE
+"""An access no further away counts as progress through all that lies between, up to 64 times
+one: of random accesses to 256 MB one in 500, and a slot of 130 has one a quarter of the time."""
 
 RESULTS = ("wins", "losses", "ties", "void")
 
@@ -45,6 +50,8 @@ class Case:
     """A page more in a window costs as much as this device's bandwidth says."""
     min_ties: float = 0.0
     """Share of the judged pairs, over all runs."""
+    is_even: bool = False
+    """Each access to a mapping is one window and one page of progress: no hit, no neighbour."""
 
 
 CASES = (
@@ -74,7 +81,7 @@ CASES = (
         latency_us=5000,
         mb_s=0,
     ),
-    # Slots of 2 s, in which neither a window nor a refill of the device's bandwidth is 1/32
+    # 18 windows a slot: one more or less in one of the arms is 1/18, no tie
     Case(
         "neutral: 8192 in both arms on a stream of 100 MB/s",
         8192,
@@ -82,13 +89,38 @@ CASES = (
         frozenset({"undecided", "no gain"}),
         baseline_kb=8192,
         timeout_s=120.0,
+    ),
+    # 60 windows a slot: its edges are 2 % of it, mostly within a tie
+    Case(
+        "neutral: 1024 in both arms on random mmap",
+        1024,
+        True,
+        frozenset({"undecided"}),
+        baseline_kb=1024,
+        timeout_s=20.0,
+        latency_us=1000,
+        mb_s=0,
         min_ties=0.75,
+        is_even=True,
+    ),
+    # Windows enough
+    Case(
+        "neutral: 256 in both arms on random mmap",
+        256,
+        True,
+        frozenset({"undecided"}),
+        baseline_kb=256,
+        timeout_s=8.0,
+        latency_us=500,
+        mb_s=0,
+        min_ties=0.95,
+        is_even=True,
     ),
 )
 
 
 @contextmanager
-def stream(path: Path) -> Iterator[Work]:
+def stream(path: Path, case: Case) -> Iterator[Work]:
     fd = os.open(path, os.O_RDONLY)
     buffer = bytearray(1 << 16)
 
@@ -102,20 +134,22 @@ def stream(path: Path) -> Iterator[Work]:
 
 
 @contextmanager
-def random_map(path: Path) -> Iterator[Work]:
+def random_map(path: Path, case: Case) -> Iterator[Work]:
     fd = os.open(path, os.O_RDONLY)
     mapped = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
     os.close(fd)
     rng = random.Random(1)
     touched = 0
+    step = max(case.kb << 10, 2 * NEAR) if case.is_even else mmap.PAGESIZE
+    forget_each = 1 if case.is_even else FORGET_EACH
 
     def work() -> None:
         nonlocal touched
-        if touched % FORGET_EACH == 0:
+        if touched % forget_each == 0:
             mapped.madvise(mmap.MADV_DONTNEED)
             lab.forget(path)
         touched += 1
-        mapped[rng.randrange(len(mapped) // 4096) * 4096]
+        mapped[rng.randrange(len(mapped) // step) * step]
 
     yield work
     mapped.close()
@@ -151,6 +185,15 @@ def judge(case: Case, proxy: lab.Proxy, work: Work) -> tuple[str, int, float]:
     return "undecided", slots, time.monotonic() - start
 
 
+def spread_of(proxy: lab.Proxy) -> float:
+    """Standard deviation of the pairs' log2 ratio; 0 without pairs."""
+    pairs = proxy.number("trial/pairs")
+    if not pairs:
+        return 0.0
+    mean = proxy.number("trial/log_sum") / pairs
+    return math.sqrt(max(0.0, proxy.number("trial/log_squares") / pairs - mean**2)) / 256
+
+
 Results = dict[str, int]
 """Pairs by result."""
 
@@ -162,13 +205,17 @@ def run(case: Case, number: int) -> tuple[str, int, Results, str]:
         (device.bdi / "read_ahead_kb").write_text(str(case.baseline_kb))
         path = lab.fill(device.mount / "file", 256)
         proxy = lab.Proxy(device)
-        with (random_map if case.is_mapped else stream)(path) as work:
+        with (random_map if case.is_mapped else stream)(path, case) as work:
+            before = proxy.windows[0]
             found, slots, seconds = judge(case, proxy, work)
+            rate = (proxy.windows[0] - before) / seconds
         results = {name: proxy.number(f"trial/{name}") for name in RESULTS}
         cost = (proxy.get("trial/treated_cost_ns"), proxy.get("trial/baseline_cost_ns"))
+        spread = spread_of(proxy)
         proxy.close()
     counts = "/".join(str(results[name]) for name in RESULTS)
     detail = f"{seconds:.1f} s, {counts}, ns/page {cost[0]} against {cost[1]}"
+    detail += f", a pair {100 * (2**spread - 1):.1f} % apart, {rate:.0f} windows/s"
     return found, slots, results, detail
 
 
