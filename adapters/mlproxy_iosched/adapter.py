@@ -34,7 +34,7 @@ NR_REQUESTS = Knob(
     path="queue/nr_requests",
     unit="requests",
     what="requests that may wait in the queue",
-    grid=(8, 16, 32, 64, 128, 256),
+    grid=(4, 8, 16, 32, 64, 128, 256),
     effect=Effect.AFTER_FREEZE,
     cost=FREEZE,
     settle_s=0.5,
@@ -96,7 +96,7 @@ class IoschedAdapter(Adapter):
 
     def sweep(self) -> Sequence[Setting]:
         """Depths without a scheduler, and each scheduler at its own depth."""
-        bare = [{"scheduler": "none", "nr_requests": depth} for depth in (8, 16, 32, 64, 128)]
+        bare = [{"scheduler": "none", "nr_requests": depth} for depth in (4, 8, 16, 32, 64, 128)]
         return [
             *bare,
             {"scheduler": "mq-deadline", "nr_requests": 32},

@@ -13,9 +13,10 @@ from mlproxy.lab.arm import Arm, arm
 from mlproxy.lab.fio import lay_out
 from mlproxy.lab.observer import Observer
 from mlproxy.lab.profile import PROFILES, Profile
+from mlproxy.lab.queue_variants import IOSCHED_VARIANTS
 from mlproxy.lab.runner import declare, run_rows
 from mlproxy.lab.testbed import TestBed
-from mlproxy.lab.variants import IOSCHED_VARIANTS, READAHEAD_VARIANTS
+from mlproxy.lab.variants import READAHEAD_VARIANTS
 from mlproxy.lab.workload import IOSCHED_TRAINING, TRAINING, Workload
 
 RUNTIME_S, RAMP_S = 2.05, 0.6

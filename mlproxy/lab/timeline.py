@@ -15,6 +15,7 @@ from mlproxy.lab.reader import Sample, read_log
 
 NS = 1_000_000_000
 STAYS, STAYS_S = 0.7, 5
+RATE_STEP_NS = NS // 10
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,14 @@ def time_to(
             found = shares(samples, moment_ns, min(moment_ns + STAYS_S * NS, end_ns))
             if sum(share for value, share in found.items() if value in wanted) >= STAYS:
                 return (moment_ns - start_ns) / NS
+    return None
+
+
+def time_to_rate(samples: Sequence[Sample], asked: float, span: Span) -> float | None:
+    """Seconds from a span's beginning until one second of it has the asked rate; None if none."""
+    for moment_ns in range(span.start_ns, span.end_ns - NS + 1, RATE_STEP_NS):
+        if rate([samples], moment_ns, moment_ns + NS) >= asked:
+            return (moment_ns - span.start_ns) / NS
     return None
 
 

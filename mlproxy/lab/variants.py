@@ -7,15 +7,10 @@ from dataclasses import replace
 
 from mlproxy.lab.workload import (
     BUFFERED_WRITER,
-    FSYNC_WRITER,
     Engine,
     Job,
     Workload,
-    depth,
-    direct_reader,
-    direct_writer,
     one,
-    read_beside,
     runs,
     streams,
     strided,
@@ -109,28 +104,4 @@ READAHEAD_VARIANTS: tuple[Workload, ...] = (
     Workload("mmap-random+runs-16", "mixed", (_RANDOM, _RUNS)),
     Workload("mmap-random+writer", "mixed", (_RANDOM, BUFFERED_WRITER)),
     *_BETWEEN,
-)
-
-IOSCHED_VARIANTS: tuple[Workload, ...] = (
-    *(read_beside(bs, qd) for bs, qd in (("32k", 64), ("128k", 64), ("512k", 32), ("64k", 32))),
-    *(depth(qd) for qd in (2, 16, 24)),
-    Workload(
-        "read-16k-beside-writer",
-        "read-beside-writer",
-        (direct_reader(1, "randread", "16k"), direct_writer("128k", 48)),
-    ),
-    Workload(
-        "reads-qd4-beside-writer",
-        "read-beside-writer",
-        (direct_reader(4), direct_writer("128k", 32)),
-    ),
-    Workload(
-        "sequential-beside-writer",
-        "read-beside-writer",
-        (direct_reader(1, "read", "64k"), direct_writer("128k", 32)),
-    ),
-    Workload("writer-64k-qd64", "writer", (direct_writer("64k", 64),)),
-    Workload("buffered-writer", "writer", (BUFFERED_WRITER,)),
-    Workload("fsync-writer", "fsync", (FSYNC_WRITER,)),
-    Workload("read-beside-fsync", "fsync", (direct_reader(), FSYNC_WRITER)),
 )

@@ -17,7 +17,10 @@ from tests.lab.matrix.made import two_workloads
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("quack",), "one of: generated, phases, programs, programs-small, queues, quick"),
+        (
+            ("quack",),
+            "one of: generated, held-out, held-out-queues, phases, programs",
+        ),
         (("quick", "--quick"), "name one matrix, or give --quick"),
         (("-o", "x"), "name one matrix, or give --quick"),
         (("quick", "--root", "/nowhere"), "--root /nowhere is for looking only"),

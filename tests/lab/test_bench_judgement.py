@@ -31,27 +31,39 @@ def words(found: Report) -> list[str]:
 
 
 def reactions(**changed: Any) -> list[Reaction]:
-    values: dict[str, Any] = {"random": 2.5e6, "sequential": 49e6, "late_s": 3.0} | changed
+    values: dict[str, Any] = {"random": 2.5e6, "sequential": 49e6, "late_s": 3.0}
+    values |= {"reached_s": 2.0} | changed
     return [
-        Reaction(0, "random", values["late_s"], values["random"], 1e6, 20),
-        Reaction(0, "sequential", 3.0, values["sequential"], 48e6, 10),
+        Reaction(0, "random", values["late_s"], values["reached_s"], values["random"], 1e6, 20),
+        Reaction(0, "sequential", 3.0, 1.0, values["sequential"], 48e6, 10),
     ]
 
 
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({}, ["met", "met", "met"]),
-        ({"late_s": 10.5}, ["NOT MET", "met", "met"]),
-        ({"late_s": None}, ["NOT MET", "met", "met"]),
-        ({"random": 1.9e6}, ["met", "NOT MET", "met"]),
-        ({"sequential": 47e6}, ["met", "met", "NOT MET"]),
+        ({}, ["met", "reported", "met", "met"]),
+        ({"late_s": 10.5}, ["NOT MET", "reported", "met", "met"]),
+        ({"late_s": None}, ["NOT MET", "reported", "met", "met"]),
+        ({"random": 1.9e6}, ["met", "reported", "NOT MET", "met"]),
+        ({"sequential": 47e6}, ["met", "reported", "met", "NOT MET"]),
     ],
 )
 def test_reaction(changed: dict[str, Any], expected: list[str]) -> None:
     found = report()
     reaction.judge(found, reactions(**changed), STATIC)
     assert words(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("reached_s", "word", "said"),
+    [(2.0, "met", "1.5 s of 20"), (5.5, "NOT MET", "3.2 s of 20"), (None, "NOT MET", "10 never")],
+)
+def test_the_median_of_twenty_changes(reached_s: float | None, word: str, said: str) -> None:
+    found = report()
+    reaction.judge(found, reactions(reached_s=reached_s) * 10, STATIC)
+    assert found.lines[1].word == word
+    assert said in found.lines[1].found
 
 
 def test_phases_alternate_from_random_within_their_lengths_and_follow_the_seed() -> None:
@@ -63,8 +75,8 @@ def test_phases_alternate_from_random_within_their_lengths_and_follow_the_seed()
 
 def test_a_scan_may_stay_below_the_default_where_that_is_as_good() -> None:
     static = {"random": {4: 3.0, 64: 1.5, 128: 1.0}, "sequential": {4: 3, 64: 49, 128: 48, 512: 50}}
-    assert reaction.right_values("random", static) == {"4", "64"}
-    assert reaction.right_values("sequential", static) == {"64", "128", "512"}
+    assert reaction.right_values("random", static["random"]) == {"4", "64"}
+    assert reaction.right_values("sequential", static["sequential"]) == {"64", "128", "512"}
 
 
 def cell(**changed: Any) -> Cell:

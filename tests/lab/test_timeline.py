@@ -16,6 +16,7 @@ from mlproxy.lab.timeline import (
     shares,
     spans,
     time_to,
+    time_to_rate,
     value_at,
 )
 
@@ -67,6 +68,11 @@ def test_time_to_a_value_that_stays(
     good: set[str], start_s: int, end_s: int, expected: float | None
 ) -> None:
     assert time_to(KNOB, good, start_s * NS, end_s * NS) == expected
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(100, 0.0), (150, 0.5), (200, 1.0), (201, None)])
+def test_time_to_a_second_of_a_rate(asked: float, expected: float | None) -> None:
+    assert time_to_rate(READER, asked, Span("random", 10 * NS, 13 * NS)) == expected
 
 
 def test_value_shares_and_changes_of_an_interval() -> None:

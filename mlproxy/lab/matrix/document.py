@@ -56,10 +56,16 @@ class Asked(Part):
 
 
 class Generated(Part):
-    """Settings that are drawn from the matrix's seed, on devices that are drawn as well."""
+    """Settings that are drawn from the matrix's seed, on devices that are drawn as well (a
+    number), or on profiles by name, whose settings are new where no training row has them."""
 
     settings: Whole = allowed("a whole number from 1 to 5000", 300, ge=1, le=5000)
-    devices: Whole = allowed("a whole number from 1 to 500", 24, ge=1, le=500)
+    devices: Annotated[int, Field(ge=1, le=500)] | tuple[Name, ...] = allowed(
+        "a whole number from 1 to 500, or a list of device profiles, e.g. [ssd-dilated]", 24
+    )
+    splits: tuple[Literal["training", "parameters", "device", "family"], ...] = allowed(
+        "a list of training, parameters, device, family; empty for all", []
+    )
 
 
 class Block(Part):

@@ -1,16 +1,18 @@
-"""Settings drawn from a seed: families of fio workloads with their parameters, on devices."""
+"""Settings drawn from a seed: families of fio workloads with their parameters, on devices.
+
+Readers above a file system here; queues of requests in queue_families.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from mlproxy.errors import ConfigError
-from mlproxy.lab.matrix.devices import draw_devices
 from mlproxy.lab.matrix.draw import Draw
 from mlproxy.lab.matrix.loads.fio_jobs import FioLoad
 from mlproxy.lab.matrix.setting import Setting
-from mlproxy.lab.matrix.split import Splits
+from mlproxy.lab.profile import Profile
 from mlproxy.lab.workload import FILES, Engine, Job, Workload
 
 _ENGINES: tuple[Engine, ...] = ("mmap", "psync")
@@ -18,28 +20,34 @@ _SIZES_MB = (360, 480, 600, 720)
 """All larger than the memory of the cgroup."""
 
 Family = Callable[[Draw], tuple[Job, ...]]
+Split = Callable[[Workload, Profile], str]
+"""Which split a setting belongs to."""
 
 
-def draw_settings(count: int, devices: int, seed: int) -> list[Setting]:
-    """`count` different settings over all families in turns. Raises: ConfigError when the
-    parameters do not give so many."""
-    pool = draw_devices(devices, seed)
-    splits = Splits.of(seed, tuple(FAMILIES), [device.name for device in pool])
+def draw_settings(
+    count: int,
+    pool: Sequence[Profile],
+    seed: int,
+    families: Mapping[str, Family],
+    split: Split,
+    wanted: Collection[str] = (),
+) -> list[Setting]:
+    """`count` different settings over all families in turns, of the splits that are wanted (all
+    of them where none is named). Raises: ConfigError when the parameters do not give so many."""
     found: dict[str, Setting] = {}
-    names = tuple(FAMILIES)
+    names = tuple(families)
     for number in range(count * 20):
         family = names[number % len(names)]
         draw = Draw(seed, f"{family}/{number // len(names)}")
-        workload = Workload(_name(family, jobs := FAMILIES[family](draw)), family, jobs)
+        workload = Workload(_name(family, jobs := families[family](draw)), family, jobs)
         device = draw.one_of("device", pool)
-        name = f"{device.name}/{workload.name}"
-        if name not in found:
-            found[name] = Setting(
-                FioLoad(workload), device, splits.split(family, device.name, name)
-            )
+        where = split(workload, device)
+        if not wanted or where in wanted:
+            setting = Setting(FioLoad(workload), device, where)
+            found.setdefault(setting.name, setting)
         if len(found) == count:
             return list(found.values())
-    raise ConfigError(f"no {count} different settings on {devices} devices: ask for fewer")
+    raise ConfigError(f"no {count} different settings on {len(pool)} devices: ask for fewer")
 
 
 def _reader(draw: Draw, rw: str, engine: Engine, bs: str) -> Job:
@@ -123,12 +131,15 @@ def _name(family: str, jobs: tuple[Job, ...]) -> str:
     """Every parameter that was drawn, so that equal names are equal workloads."""
     if family == "streams":
         return f"streams-{len(jobs)}-{jobs[0].engine}-{jobs[0].bs}"
-    return "+".join([family, *map(_job_name, jobs)])
+    return "+".join([family, *map(job_name, jobs)])
 
 
-def _job_name(job: Job) -> str:
+def job_name(job: Job) -> str:
+    """What fio is told, in one word."""
     parts = [job.rw.replace(":", "."), job.engine, job.bs]
     parts += [f"x{job.numjobs}"] if job.numjobs > 1 else []
+    parts += [f"qd{job.iodepth}"] if job.iodepth > 1 else []
+    parts += [f"fsync{job.fsync}"] if job.fsync else []
     parts += [f"{job.size_mb}m"] if job.size_mb else []
     parts += [value.replace(":", ".") for _, value in job.extra]
     parts += [job.rate] if job.rate else []

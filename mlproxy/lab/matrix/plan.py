@@ -9,13 +9,18 @@ from itertools import groupby
 
 from mlproxy.errors import ConfigError, LabError
 from mlproxy.lab.matrix.contender import AGENT, DEFAULT, Contender
-from mlproxy.lab.matrix.document import Block, Matrix
-from mlproxy.lab.matrix.generate import draw_settings
+from mlproxy.lab.matrix.devices import draw_devices
+from mlproxy.lab.matrix.document import Block, Generated, Matrix
+from mlproxy.lab.matrix.generate import FAMILIES, Split, draw_settings
 from mlproxy.lab.matrix.loads.base import Load
 from mlproxy.lab.matrix.loads.catalog import load_named
+from mlproxy.lab.matrix.queue_families import QUEUE_FAMILIES
+from mlproxy.lab.matrix.recorded import recorded_or_new
 from mlproxy.lab.matrix.setting import Setting
-from mlproxy.lab.profile import PROFILES
+from mlproxy.lab.matrix.split import Splits
+from mlproxy.lab.profile import PROFILES, Profile
 from mlproxy.lab.runner import Row, declare
+from mlproxy.registry import load_registry
 
 
 @dataclass(frozen=True)
@@ -44,20 +49,41 @@ class Case:
 def settings_of(block: Block, seed: int) -> list[Setting]:
     """Every setting of a block. Raises: ConfigError for a name that there is not, LabError for
     a program that is not installed."""
-    unknown = [name for name in block.devices if name not in PROFILES]
-    if unknown:
-        raise ConfigError(f"no device profile {unknown[0]!r}; there is: {', '.join(PROFILES)}")
     named = [
-        Setting(load_named(load), PROFILES[device])
-        for device in block.devices
+        Setting(load_named(load), device)
+        for device in _profiles(block.devices)
         for load in block.workloads
     ]
-    drawn = block.generated
-    found = named + (draw_settings(drawn.settings, drawn.devices, seed) if drawn else [])
+    found = named + (_drawn(block.generated, block.adapter, seed) if block.generated else [])
     for setting in found:
         if why := setting.load.lacks():
             raise LabError(f"workload {setting.load.name}: {why}")
     return found
+
+
+def _profiles(names: Sequence[str]) -> list[Profile]:
+    unknown = [name for name in names if name not in PROFILES]
+    if unknown:
+        raise ConfigError(f"no device profile {unknown[0]!r}; there is: {', '.join(PROFILES)}")
+    return [PROFILES[name] for name in names]
+
+
+def _drawn(asked: Generated, adapter: str, seed: int) -> list[Setting]:
+    subject = load_registry().get(adapter).subject
+    families = QUEUE_FAMILIES if subject == "disk" else FAMILIES
+    pool, split = _pool(asked.devices, seed, tuple(families))
+    return draw_settings(asked.settings, pool, seed, families, split, asked.splits)
+
+
+def _pool(
+    devices: int | Sequence[str], seed: int, families: Sequence[str]
+) -> tuple[list[Profile], Split]:
+    """Devices that are drawn, of which some are held out; or known ones, on which that is new
+    which was not recorded."""
+    if not isinstance(devices, int):
+        return _profiles(devices), recorded_or_new
+    drawn = draw_devices(devices, seed)
+    return drawn, Splits.of(seed, families, [device.name for device in drawn]).of_setting
 
 
 def beds_of(settings: Sequence[Setting]) -> Iterator[list[Setting]]:

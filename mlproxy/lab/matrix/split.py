@@ -10,6 +10,9 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlproxy.lab.profile import Profile
+from mlproxy.lab.workload import Workload
+
 TRAINING, PARAMETERS, DEVICE, FAMILY = "training", "parameters", "device", "family"
 HELD_OUT = (PARAMETERS, DEVICE, FAMILY)
 DEVICE_SHARE = 0.25
@@ -32,6 +35,10 @@ class Splits:
             frozenset(_first(seed, families, max(1, len(families) // 5))),
             frozenset(_first(seed, devices, max(1, round(len(devices) * DEVICE_SHARE)))),
         )
+
+    def of_setting(self, workload: Workload, device: Profile) -> str:
+        """The split of a workload on a device."""
+        return self.split(workload.family, device.name, f"{device.name}/{workload.name}")
 
     def split(self, family: str, device: str, name: str) -> str:
         """The split of the setting `name`."""

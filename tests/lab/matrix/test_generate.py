@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,25 @@ import pytest
 from mlproxy.errors import ConfigError
 from mlproxy.lab import fio
 from mlproxy.lab.matrix.devices import draw_devices
-from mlproxy.lab.matrix.generate import FAMILIES, draw_settings
+from mlproxy.lab.matrix.document import Block, Generated
+from mlproxy.lab.matrix.generate import FAMILIES
 from mlproxy.lab.matrix.load import load_matrix
 from mlproxy.lab.matrix.loads.base import lacks_program
 from mlproxy.lab.matrix.loads.fio_jobs import FioLoad
+from mlproxy.lab.matrix.plan import settings_of
+from mlproxy.lab.matrix.queue_families import QUEUE_FAMILIES
+from mlproxy.lab.matrix.setting import Setting
 from mlproxy.lab.matrix.split import DEVICE, FAMILY, HELD_OUT, PARAMETERS, TRAINING
+from mlproxy.lab.sweep import workloads_of
+from mlproxy.lab.workload import Job
+from mlproxy.registry import load_registry
 
-DRAWN = load_matrix("generated").blocks[0].generated
-assert DRAWN is not None
-SETTINGS = draw_settings(DRAWN.settings, DRAWN.devices, 1)
+SETTINGS = settings_of(load_matrix("generated").blocks[0], 1)
+
+
+def drawn(seed: int, adapter: str = "readahead", **fields: object) -> list[Setting]:
+    generated = Generated.model_validate(fields)
+    return settings_of(Block(adapter=adapter, generated=generated), seed)
 
 
 def test_there_are_three_hundred_different_ones() -> None:
@@ -34,8 +45,8 @@ def test_the_shipped_draw_stays_what_it_was_when_the_splits_were_fixed() -> None
 
 
 def test_more_settings_change_none_that_were_there() -> None:
-    assert draw_settings(50, DRAWN.devices, 1) == SETTINGS[:50]
-    assert draw_settings(50, DRAWN.devices, 2) != SETTINGS[:50]
+    assert drawn(1, settings=50) == SETTINGS[:50]
+    assert drawn(2, settings=50) != SETTINGS[:50]
 
 
 def test_each_split_holds_out_what_it_says() -> None:
@@ -69,9 +80,10 @@ def test_devices_stand_for_what_their_name_says() -> None:
 
 
 @pytest.mark.skipif(bool(lacks_program("fio")), reason="needs fio")
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *QUEUE_FAMILIES])
 def test_fio_takes_every_family(family: str, tmp_path: Path) -> None:
-    load = next(s.load for s in SETTINGS if s.load.family == family)
+    every = [*SETTINGS, *drawn(1, "iosched", settings=30)]
+    load = next(s.load for s in every if s.load.family == family)
     assert isinstance(load, FioLoad)
     text = fio.job_file(load.workload, tmp_path, 1.0, 0.0, 1)
     command = ["fio", "--parse-only", "-"]
@@ -81,4 +93,29 @@ def test_fio_takes_every_family(family: str, tmp_path: Path) -> None:
 
 def test_asking_for_more_than_there_is() -> None:
     with pytest.raises(ConfigError, match="no 5000 different settings on 1 devices"):
-        draw_settings(5000, 1, 1)
+        drawn(1, settings=5000, devices=1)
+
+
+@pytest.mark.parametrize("adapter", ["readahead", "iosched"])
+def test_on_named_devices_what_is_recorded_for_training_is_not_held_out(adapter: str) -> None:
+    """Whatever part of a file is read: none of them fits the memory."""
+    fields = {"settings": 40, "devices": ["ssd-dilated"]}
+    recorded = {whole(w.jobs) for w in workloads_of(load_registry().get(adapter))}
+    for split, known in ((PARAMETERS, False), (TRAINING, True)):
+        found = drawn(3, adapter, **{**fields, "settings": 2, "splits": [split]})
+        assert {setting.split for setting in found} == {split}
+        assert {whole(load.workload.jobs) in recorded for load in loads(found)} == {known}
+    assert {setting.device.name for setting in drawn(3, adapter, **fields)} == {"ssd-dilated"}
+
+
+def test_a_device_that_there_is_not() -> None:
+    with pytest.raises(ConfigError, match="no device profile 'quack'; there is: ssd-dilated"):
+        drawn(1, devices=["quack"])
+
+
+def whole(jobs: tuple[Job, ...]) -> tuple[Job, ...]:
+    return tuple(replace(job, size_mb=0) for job in jobs)
+
+
+def loads(settings: list[Setting]) -> list[FioLoad]:
+    return [setting.load for setting in settings if isinstance(setting.load, FioLoad)]

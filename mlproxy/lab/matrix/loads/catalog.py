@@ -14,7 +14,8 @@ from mlproxy.lab.matrix.loads.gets import GetsLoad
 from mlproxy.lab.matrix.loads.phases import PhasesLoad
 from mlproxy.lab.matrix.loads.rocksdb import SIX, RocksdbLoad
 from mlproxy.lab.matrix.loads.sqlite import MODES, SqliteLoad
-from mlproxy.lab.variants import IOSCHED_VARIANTS, READAHEAD_VARIANTS
+from mlproxy.lab.queue_variants import IOSCHED_VARIANTS
+from mlproxy.lab.variants import READAHEAD_VARIANTS
 from mlproxy.lab.workload import IOSCHED_TRAINING, TRAINING
 
 _FIO = (*TRAINING, *READAHEAD_VARIANTS, *IOSCHED_TRAINING, *IOSCHED_VARIANTS)
