@@ -70,8 +70,8 @@ def bench() -> None:
     """Measure mlproxy against the default, static values and TuneD over a declared matrix.
 
     `mlproxy bench MATRIX` is `mlproxy bench run MATRIX`; MATRIX is quick, phases, programs-small,
-    programs, queues, held-out, held-out-queues, generated, or the path of a YAML file. What was
-    measured stays: a run that was interrupted goes on where it stopped.
+    programs, rocksdb, queues, held-out, held-out-queues, generated, or the path of a YAML file.
+    What was measured stays: a run that was interrupted goes on where it stopped.
 
     Example: sudo mlproxy bench quick -o data/quick
     """
