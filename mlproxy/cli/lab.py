@@ -10,7 +10,6 @@ import typer
 from mlproxy.cli.console import out
 from mlproxy.cli.options import LIVE, AdapterName, Root
 from mlproxy.cli.place import require_live, require_root
-from mlproxy.errors import ConfigError
 from mlproxy.registry import load_registry
 
 Profiles = Annotated[
@@ -37,16 +36,13 @@ def record(
     Example: sudo mlproxy record readahead --profile ssd-dilated -o rows.jsonl --quick
     """
     require_live(root, "record")
-    from mlproxy.lab.profile import PROFILES
+    from mlproxy.lab.profile import profiles_named
     from mlproxy.lab.sweep import profiles_for, sweep
 
     found = load_registry().get(adapter)
-    names = profile or profiles_for(found)
-    unknown = [name for name in names if name not in PROFILES]
-    if unknown:
-        raise ConfigError(f"no device profile {unknown[0]!r}; there is: {', '.join(PROFILES)}")
+    profiles = profiles_named(profile or profiles_for(found))
     require_root("record")
-    sweep(found, [PROFILES[name] for name in names], output, repeats, quick)
+    sweep(found, profiles, output, repeats, quick)
 
 
 def demo(root: Root = LIVE) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from mlproxy.errors import LabError
+from mlproxy.errors import ConfigError, LabError
 
 
 @dataclass(frozen=True)
@@ -54,3 +54,11 @@ _ALL = (
 )
 
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _ALL})
+
+
+def profiles_named(names: Sequence[str]) -> list[Profile]:
+    """Those profiles. Raises: ConfigError that lists all, for a name that there is not."""
+    unknown = [name for name in names if name not in PROFILES]
+    if unknown:
+        raise ConfigError(f"no device profile {unknown[0]!r}; there is: {', '.join(PROFILES)}")
+    return [PROFILES[name] for name in names]

@@ -131,17 +131,20 @@ def test_looks_and_the_way_back_are_no_changes_but_what_a_look_brings_is() -> No
 
 
 @pytest.mark.parametrize(
-    ("agent_us", "agent_write", "asked", "expected"),
+    ("size", "agent_us", "agent_write", "profile", "expected"),
     [
-        (20.0, 9.0, True, ["met", "met"]),
-        (40.0, 9.0, True, ["NOT MET", "met"]),
-        (20.0, 7.0, True, ["met", "NOT MET"]),
-        (40.0, 7.0, False, ["reported", "reported"]),
+        (iosched.FULL, 19.0, 8.6, iosched.ASKED, ["met", "met"]),
+        (iosched.FULL, 21.0, 9.0, iosched.ASKED, ["NOT MET", "met"]),
+        (iosched.FULL, 19.0, 8.4, iosched.ASKED, ["met", "NOT MET"]),
+        (iosched.QUICK, 30.0, 8.1, iosched.ASKED, ["met", "met"]),
+        (iosched.FULL, 40.0, 7.0, "disk-seek", ["reported", "reported"]),
     ],
 )
-def test_iosched(agent_us: float, agent_write: float, asked: bool, expected: list[str]) -> None:
+def test_iosched(
+    size: iosched.Size, agent_us: float, agent_write: float, profile: str, expected: list[str]
+) -> None:
     found = report()
-    iosched.judge(found, "ssd", [Pair(100, agent_us, 10, agent_write)] * 3, asked=asked)
+    iosched.judge(found, size, profile, [Pair(100, agent_us, 10, agent_write)] * 3)
     assert words(found) == expected
 
 

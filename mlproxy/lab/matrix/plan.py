@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from mlproxy.errors import ConfigError, LabError
+from mlproxy.errors import LabError
 from mlproxy.lab.matrix.contender import AGENT, DEFAULT, Contender
 from mlproxy.lab.matrix.devices import draw_devices
 from mlproxy.lab.matrix.document import Block, Generated, Matrix
@@ -18,7 +18,7 @@ from mlproxy.lab.matrix.queue_families import QUEUE_FAMILIES
 from mlproxy.lab.matrix.recorded import recorded_or_new
 from mlproxy.lab.matrix.setting import Setting
 from mlproxy.lab.matrix.split import Splits
-from mlproxy.lab.profile import PROFILES, Profile
+from mlproxy.lab.profile import Profile, profiles_named
 from mlproxy.lab.runner import Row, declare
 from mlproxy.registry import load_registry
 
@@ -51,7 +51,7 @@ def settings_of(block: Block, seed: int) -> list[Setting]:
     a program that is not installed."""
     named = [
         Setting(load_named(load), device)
-        for device in _profiles(block.devices)
+        for device in profiles_named(block.devices)
         for load in block.workloads
     ]
     found = named + (_drawn(block.generated, block.adapter, seed) if block.generated else [])
@@ -59,13 +59,6 @@ def settings_of(block: Block, seed: int) -> list[Setting]:
         if why := setting.load.lacks():
             raise LabError(f"workload {setting.load.name}: {why}")
     return found
-
-
-def _profiles(names: Sequence[str]) -> list[Profile]:
-    unknown = [name for name in names if name not in PROFILES]
-    if unknown:
-        raise ConfigError(f"no device profile {unknown[0]!r}; there is: {', '.join(PROFILES)}")
-    return [PROFILES[name] for name in names]
 
 
 def _drawn(asked: Generated, adapter: str, seed: int) -> list[Setting]:
@@ -81,7 +74,7 @@ def _pool(
     """Devices that are drawn, of which some are held out; or known ones, on which that is new
     which was not recorded."""
     if not isinstance(devices, int):
-        return _profiles(devices), recorded_or_new
+        return profiles_named(devices), recorded_or_new
     drawn = draw_devices(devices, seed)
     return drawn, Splits.of(seed, families, [device.name for device in drawn]).of_setting
 
