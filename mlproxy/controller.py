@@ -30,6 +30,7 @@ from mlproxy.slots import Arm
 from mlproxy.snapshot import Sample
 from mlproxy.tenure import Tenure
 from mlproxy.trial import Judged
+from mlproxy.tried import Tried
 from mlproxy.verdict import Verdict
 from mlproxy.vigil import vigil_over
 from mlproxy.watch import Sight, Watch
@@ -69,7 +70,7 @@ class Controller(Tenure):
         self._informed_ns: int | None = None
         self._back: dict[str, Value] | None = None
         self._refused = False
-        self._passed: set[frozenset[tuple[str, Value]]] = set()
+        self.tried = Tried()
         self._sample: Sample | None = None
         self.vigil = vigil_over(seat)
 
@@ -97,13 +98,13 @@ class Controller(Tenure):
         if self.ruling is None or self.look is not None:
             return None
         judged = self.ruling.account(now_ns, self.meter(sample) if self.meter else None)
-        if self.ruling.passed:
-            self._passed.add(frozenset(self.ruling.treated.items()))
+        at = self.ruling
+        self.tried.take(at.recommendation.id, at.treated, at.passed, at.gain, now_ns)
         return judged
 
     def has_seen(self, treated: Setting) -> bool:
         """True when these values passed a check in the present phase."""
-        return frozenset(treated.items()) in self._passed
+        return self.tried.has_passed(treated)
 
     def question(self, now_ns: int) -> Question | None:
         """What to ask the model now; None while there is not enough to go by."""
@@ -123,6 +124,7 @@ class Controller(Tenure):
             baseline=self.seat.asked(self.seat.baseline),
             options=self.seat.options(held, evidence.features),
             taken_ns=now_ns,
+            measured=self.tried.recall(self.watch.phase_ns, now_ns),
         )
 
     def conclude(self, verdict: Verdict, now_ns: int) -> None:
@@ -242,7 +244,7 @@ class Controller(Tenure):
         if idle and (self.ruling is None or self.verdict.action != "apply"):
             self.verdict = Verdict("hold", "idle", sight.nothing)
         if idle or sight.shifted:
-            self._passed.clear()
+            self.tried.clear()
         if sight.shifted and self.ruling is not None:
             self.ruling.drift(now_ns)
         if self.look is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,12 @@ from mlproxy.knob import Setting, Value
 from mlproxy.model import Model
 from mlproxy.proxy import Proxy
 from mlproxy.recommendation import Doubted, Recommendation, recommendation_id
+from mlproxy.tried import Gains, key_of
+from mlproxy.units import format_gain
 from mlproxy.view import View, pool
+
+LEAST_RATIO = -1 + 1e-6
+"""A measured ratio - 1 whose logarithm is still finite."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Question:
         views: what the phase looked like from each setting it was seen at, the present last.
         held: the setting to stay at unless something is better; the present but during a look.
         options: legal (knob, value) pairs, the held and baseline values among them.
+        measured: what slots measured in this phase; it takes the place of a prediction.
     """
 
     proxy: Proxy
@@ -37,15 +43,17 @@ class Question:
     baseline: Setting
     options: Sequence[tuple[str, Value]]
     taken_ns: int
+    measured: Gains = field(default_factory=dict)
 
 
 class Prediction(NamedTuple):
-    """Log gains over the baseline of one option."""
+    """Log gains over the baseline of one option, as predicted or as measured in this phase."""
 
     knob: str
     value: Value
     gain_log: float
     lower_log: float
+    pairs: int = 0
 
     @property
     def upper_log(self) -> float:
@@ -127,12 +135,26 @@ def _predictions(
     )
     known = [same(setting, question.baseline) for setting in settings[1:]]
     gain[known] = unsure[known] = 0.0
-    return tuple(
+    predicted = (
         Prediction(knob, value, *numbers)
         for (knob, value), *numbers in zip(
             question.options, gain.tolist(), (gain - unsure).tolist(), strict=True
         )
     )
+    return tuple(
+        _known(question, option, setting)
+        for option, setting in zip(predicted, settings[1:], strict=True)
+    )
+
+
+def _known(question: Question, option: Prediction, setting: Setting) -> Prediction:
+    """The option as it was measured, where it was; a gain is believed no more where it is surely
+    a loss by what is seen now: the phase is another then."""
+    found = question.measured.get(key_of(setting, question.baseline))
+    if found is None or (found.mean > 0 and option.upper_log < 0):
+        return option
+    mean_log, lower_log = (math.log1p(max(r, LEAST_RATIO)) for r in (found.mean, found.lower))
+    return Prediction(option.knob, option.value, mean_log, lower_log, found.pairs)
 
 
 def same(one: Setting, other: Setting) -> bool:
@@ -142,7 +164,10 @@ def same(one: Setting, other: Setting) -> bool:
 
 def _choose(question: Question, options: Sequence[Prediction], min_gain_log: float) -> Prediction:
     """The best sure gain; what is held unless that is better by any account; the baseline
-    where what is held is surely a loss. What is held is told of the knob that tempts most."""
+    where what is held is surely a loss. What is held is told of the knob that tempts most.
+
+    A value whose gain was measured gives way to one that promises more than the measurement
+    leaves open: else each neighbour with a rosy prediction would be tried for ever."""
     tempting = max(options, key=lambda option: option.gain_log)
     held = max(
         (option for option in options if option.value == question.held[option.knob]),
@@ -151,7 +176,8 @@ def _choose(question: Question, options: Sequence[Prediction], min_gain_log: flo
     sure = [option for option in options if option.lower_log >= min_gain_log]
     if sure:
         best = max(sure, key=lambda option: option.gain_log)
-        better = best.gain_log - held.gain_log >= min_gain_log and best.lower_log > held.lower_log
+        surer = best.gain_log > held.upper_log if held.pairs else best.lower_log > held.lower_log
+        better = best.gain_log - held.gain_log >= min_gain_log and surer
         doubted = held.lower_log < 0 and best.gain_log >= held.gain_log
         return best if better or doubted else held
     if not held.upper_log < 0:
@@ -189,7 +215,7 @@ def _recommend(
         lower_log=chosen.lower_log,
         current_gain_log=now,
         confidence=confidence,
-        why=_why(adapter, question, chosen),
+        why=_why(adapter, question, chosen) + _told(chosen),
         model=model.digest,
         distance=distance,
         doubted=_doubted(question, chosen, options, min_gain_log),
@@ -205,6 +231,12 @@ def _doubted(
     if not worth or chosen.value != question.held[chosen.knob]:
         return None
     return Doubted(best.value, best.gain_log, best.lower_log) if best.knob == chosen.knob else None
+
+
+def _told(chosen: Prediction) -> str:
+    if not chosen.pairs:
+        return ""
+    return f"; {chosen.pairs} pairs of slots measured {format_gain(math.expm1(chosen.gain_log))}"
 
 
 def _why(adapter: Adapter, question: Question, chosen: Prediction) -> str:

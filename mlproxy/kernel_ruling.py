@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from mlproxy.gain import Gain
 from mlproxy.kernel_trial import KernelReading, pair_result, trial_event, trial_state
 from mlproxy.knob import Value
 from mlproxy.lease import lease_ms
@@ -58,6 +59,13 @@ class KernelRuling(Ruling):
         if self.reading is None or not self.reading.counts:
             return None
         return self.reading.slot_s
+
+    @property
+    def gain(self) -> Gain | None:
+        """None until the kernel counts for these values: what was read before were others'."""
+        known = self.reading.recommended if self.reading else {}
+        is_own = all(known.get(name) == value for name, value in self.treated.items())
+        return self.state.gain if is_own else None
 
     @property
     def lease_ns(self) -> int:

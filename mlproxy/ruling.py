@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from mlproxy.gain import Gain
 from mlproxy.knob import Knob, Unit, Value
 from mlproxy.mode import Mode
 from mlproxy.objective import Objective
@@ -82,6 +83,11 @@ class Ruling:
     def slot_s(self) -> float | None:
         """Length of a slot; None in full hold."""
         return self.plan.slot_s if self.plan else None
+
+    @property
+    def gain(self) -> Gain | None:
+        """What its trial measured so far; None without a pair."""
+        return self.state.gain
 
     @property
     def slot(self) -> Slot | None:

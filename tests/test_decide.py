@@ -12,6 +12,7 @@ import pytest
 
 from mlproxy.columns import Matrix
 from mlproxy.decide import Question, recommend, settings_of
+from mlproxy.gain import Gain
 from mlproxy.knob import Setting, Value
 from mlproxy.model import Model
 from mlproxy.view import View
@@ -119,6 +120,42 @@ def test_candidates_keep_the_other_knobs_as_held() -> None:
     held = {**BASELINE, "nr_requests": 8}
     settings = settings_of(question(held, ("scheduler", "bfq"), ("nr_requests", 64)))
     assert settings == [BASELINE, {**held, "scheduler": "bfq"}, BASELINE]
+
+
+HELD_16 = {**BASELINE, "nr_requests": 16}
+ROSY = {(0.0, 16.0): 0.5, (0.0, 8.0): 0.9}
+"""8 is predicted half better than 16, which is held."""
+
+
+def after_slots(gains: Mapping[int, Gain]) -> Question:
+    """What is asked at 16 when slots have measured these values."""
+    measured = {frozenset({("nr_requests", value)}): gain for value, gain in gains.items()}
+    return replace(question(HELD_16), measured=measured)
+
+
+@pytest.mark.parametrize(
+    ("gains", "proposed"),
+    [
+        ({}, 8),
+        ({16: Gain(9, 1.2, 1.0, 1.42)}, 8),  # 8 promises 1.46
+        ({16: Gain(9, 1.3, 1.1, 1.5)}, 16),  # no more than the measurement leaves open
+        ({16: Gain(9, 1.2, 1.1, 1.3), 8: Gain(5, 0.6, 0.4, 0.8)}, 16),
+        ({16: Gain(9, 0.4, 0.3, 0.5), 8: Gain(5, 0.6, 0.5, 0.7)}, 8),
+        ({16: Gain(9, -0.3, -0.4, -0.2), 8: Gain(5, -0.5, -0.6, -0.4)}, 64),
+    ],
+)
+def test_what_slots_measured_takes_the_place_of_what_was_predicted(
+    gains: Mapping[int, Gain], proposed: int
+) -> None:
+    rec = answer(ROSY, after_slots(gains)).recommendation
+    assert (rec.proposed if rec.changes else 16) == proposed
+    assert ("slots measured" in rec.why) == (proposed in gains)
+
+
+def test_a_measurement_is_of_a_whole_setting() -> None:
+    other = {frozenset({("nr_requests", 8), ("scheduler", "bfq")}): Gain(9, -0.5, -0.6, -0.4)}
+    rec = answer(ROSY, replace(question(HELD_16), measured=other)).recommendation
+    assert rec.proposed == 8
 
 
 def test_the_baseline_itself_gains_exactly_nothing_whatever_the_model_says() -> None:
