@@ -49,7 +49,8 @@ def main() -> int:
         jobs = list(product(range(options.passes), options.ways, options.benchmarks))
         path.parent.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(options.jobs) as pool:
-            done = list(pool.map(lambda job: measure(path, *job, of_guest), jobs))
+            waiting = [pool.submit(measure, path, *job, of_guest) for job in jobs]
+        done = [each.result() for each in waiting]
         if not all(done):
             return 1
     found = load(path)
