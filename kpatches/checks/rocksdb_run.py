@@ -108,8 +108,7 @@ class Database:
         is_scan = self.benchmark in SCANS
         if is_scan:
             argv += [f"--benchmarks={self.benchmark}[X{AGAIN}]", "--reads=-1"]
-        # Else it advises MADV_RANDOM, and no readahead reaches its mappings on any kernel.
-        argv += ["--advise_random_on_open=0", f"--stats_interval={EACH_OPS[is_scan]}"]
+        argv.append(f"--stats_interval={EACH_OPS[is_scan]}")
         return argv + ([f"--open_files={self.files}"] if self.files else [])
 
     def run(self, seconds: float, seed: int) -> Run:
