@@ -74,11 +74,11 @@ class Run:
 
 
 def rate(beats: Sequence[Beat], from_s: float) -> float:
-    """Operations per second of what began after a moment. Raises: LabError if nothing did."""
-    counted = [beat for beat in beats if beat.at_s - beat.took_s >= from_s]
-    if not counted:
-        raise LabError(f"db_bench did not get anywhere after {from_s:.0f} s")
-    return sum(beat.ops for beat in counted) / sum(beat.took_s for beat in counted)
+    """Operations per second of what began after a moment, or of all where nothing did; 0 where
+    db_bench did not get as far as to say anything."""
+    counted = [beat for beat in beats if beat.at_s - beat.took_s >= from_s] or beats
+    took_s = sum(beat.took_s for beat in counted)
+    return sum(beat.ops for beat in counted) / took_s if took_s else 0.0
 
 
 @dataclass(frozen=True)

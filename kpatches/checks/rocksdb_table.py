@@ -135,7 +135,8 @@ def tries(runs: Iterable[Run]) -> str:
     values = sorted({value for each in found.values() for value in each})
     lines = [["workload", *(f"{value} KiB" for value in values)]]
     for name, each in found.items():
-        means = {value: geometric_mean(all_of) for value, all_of in each.items()}
+        # Not geometric: a try may have got nowhere
+        means = {value: fmean(all_of) for value, all_of in each.items()}
         cells = (means.get(value, math.nan) / means[DEFAULT_KB] for value in values)
         lines.append([name.removeprefix("rocksdb-"), *(f"{cell:.2f}x" for cell in cells)])
     return table(lines)
