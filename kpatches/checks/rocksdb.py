@@ -54,6 +54,9 @@ def main() -> int:
         if not all(done):
             return 1
     found = load(path)
+    if options.note:
+        found.setdefault("notes", []).append(options.note)
+        save(path, found)
     path.with_suffix(".md").write_text(document(found))
     return 0
 
@@ -65,6 +68,7 @@ def parsed() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--out", type=Path, default=ROOT / "docs/bench")
     parser.add_argument("--jobs", type=int, default=1, help="kernels at once, one CPU each")
     parser.add_argument("--passes", type=int, default=1, help="boots of each workload")
+    parser.add_argument("--note", help="a sentence for the page, e.g. what ran beside")
     parser.add_argument("--report", action="store_true", help="write the table, measure nothing")
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=["mmap"])
     return parser.parse_known_args()
@@ -85,9 +89,7 @@ def measure(path: Path, number: int, way: str, benchmark: str, of_guest: Sequenc
         found["runs"].append(
             {"key": key, "way": way, **json.loads(results[-1].removeprefix("RESULT "))}
         )
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(found, indent=1))
-        part.rename(path)
+        save(path, found)
     print(f"{key}: done", flush=True)
     return True
 
@@ -115,6 +117,13 @@ def load(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(path.read_text())
         return found
     return {"machine": machine_facts(), "runs": []}
+
+
+def save(path: Path, found: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(found))
+    part.rename(path)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ def document(found: Mapping[str, Any]) -> str:
         if runs:
             parts += [f"## {title}", ratios(runs), summary(runs)]
             parts += ["What each static value gave in a short try, over 128 KiB:", tries(runs)]
+            parts += ["What mlproxy tried, and from which second on:", recommended(runs)]
     parts += ["## How", *method(found)]
     return "\n\n".join(parts) + "\n"
 
@@ -56,7 +57,8 @@ def introduction(found: Mapping[str, Any]) -> list[str]:
         f" {device['channels']} channels): {run['keys']} keys of 400 bytes, a cgroup of"
         f" {run['memory_mb']} MB. mlproxy has its shipped model and policy and starts at 128 KiB"
         f" without trust; its first {times['settle']:g} s do not count, nor the first"
-        f" {times['warm']:g} s of the others; {times['counted']:g} s count."
+        f" {times['warm']:g} s of the others; {times['counted']:g} s count.",
+        *found.get("notes", []),
     ]
 
 
@@ -139,6 +141,22 @@ def tries(runs: Iterable[Run]) -> str:
         means = {value: fmean(all_of) for value, all_of in each.items()}
         cells = (means.get(value, math.nan) / means[DEFAULT_KB] for value in values)
         lines.append([name.removeprefix("rocksdb-"), *(f"{cell:.2f}x" for cell in cells)])
+    return table(lines)
+
+
+def recommended(runs: Iterable[Run]) -> str:
+    """The values other than the default that were in force, when they first were in turn."""
+    lines = [["workload", "KiB from second on", "the gate, how often"]]
+    for run in runs:
+        for row in run["rows"]:
+            if row["contender"] == AGENT:
+                changes: list[tuple[float, str]] = []
+                for second, value in row["effective"]:
+                    if value != str(DEFAULT_KB) and (not changes or changes[-1][1] != value):
+                        changes.append((second, value))
+                told = ", ".join(f"{value} from {second:.0f}" for second, value in changes)
+                rules = "; ".join(f"{rule} {count}" for rule, count in row["rules"].items())
+                lines.append([run["workload"].removeprefix("rocksdb-"), told or "none", rules])
     return table(lines)
 
 
