@@ -18,7 +18,7 @@ from mlproxy.lab.matrix.loads.rocksdb import SCANS, RocksdbLoad, fresh_copy
 from mlproxy.lab.testbed import TestBed
 
 TABLE_BYTES = 1 << 20
-"""Of a table where few may be open: far more tables than open files."""
+"""Of a table where few may be open."""
 
 EACH_OPS = {True: 20_000, False: 50}
 """Operations after which db_bench says how far it got: a scan's, another's."""
@@ -32,6 +32,13 @@ _BEAT = re.compile(r"thread \d+: \((\d+),\d+\) ops .* in \(([\d.]+),")
 
 # A part of the cache that any state in the long run has as well, read at full speed.
 _FILL = 'cat "$@" >/dev/null'
+
+
+class SmallTables(RocksdbLoad):
+    """Of a database with far more tables than may be open."""
+
+    def _common(self, folder: Path) -> list[str]:
+        return [*super()._common(folder), f"--target_file_size_base={TABLE_BYTES}"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,8 @@ class Database:
 
     @property
     def load(self) -> RocksdbLoad:
-        return RocksdbLoad(self.benchmark, self.mapped, keys=self.keys)
+        kind = SmallTables if self.files else RocksdbLoad
+        return kind(self.benchmark, self.mapped, keys=self.keys)
 
     @property
     def name(self) -> str:

@@ -31,7 +31,7 @@ def document(found: Mapping[str, Any]) -> str:
     for way, title in TITLES.items():
         runs = merged(run for run in found["runs"] if run["way"] == way)
         if runs:
-            parts += [f"## {title}", ratios(runs), summary(runs)]
+            parts += [f"## {title}", conditions(runs), ratios(runs), summary(runs)]
             parts += ["What each static value gave in a short try, over 128 KiB:", tries(runs)]
             parts += ["What mlproxy tried, and from which second on:", recommended(runs)]
     parts += ["## How", *method(found)]
@@ -50,16 +50,25 @@ def merged(runs: Iterable[Run]) -> list[Run]:
 
 def introduction(found: Mapping[str, Any]) -> list[str]:
     run = found["runs"][0]
-    device, times = run["device"], run["times_s"]
+    device = run["device"]
     return [
         f"db_bench's six in User Mode Linux with the series, one CPU, on the test bed's"
         f" {device['name']} ({device['latency_us'] / 1000:g} ms, {device['bandwidth_mb_s']:g} MB/s,"
         f" {device['channels']} channels): {run['keys']} keys of 400 bytes, a cgroup of"
         f" {run['memory_mb']} MB. mlproxy has its shipped model and policy and starts at 128 KiB"
-        f" without trust; its first {times['settle']:g} s do not count, nor the first"
-        f" {times['warm']:g} s of the others; {times['counted']:g} s count.",
+        " without trust.",
         *found.get("notes", []),
     ]
+
+
+def conditions(runs: Sequence[Run]) -> str:
+    """What of each run counts; all of a way are alike."""
+    times = runs[0]["times_s"]
+    return (
+        f"{times['counted']:g} s of each run count, not the first {times['settle']:g} s of"
+        f" mlproxy's, in which it earns trust, nor the first {times['warm']:g} s of the others'."
+        f" A try takes {times['tried']:g} s."
+    )
 
 
 def mean_of(run: Run, contender: str, name: str = "ops_s") -> float:
@@ -164,11 +173,11 @@ def method(found: Mapping[str, Any]) -> list[str]:
     run, machine = found["runs"][0], found["machine"]
     return [
         "Every run has a copy of the database, opened once, and a page cache filled with its tables"
-        " before. The oracle is the static value that was best in a try of"
-        f" {run['times_s']['tried']:g} s on a database opened under it, measured again at full"
-        " length. `--advise_random_on_open=0`: by default this db_bench advises MADV_RANDOM for"
-        " each mapped table, and then no readahead reaches it, whatever the kernel. A scan is"
-        " passed over again and again. With settling: both from the beginning of their runs.",
+        " before. The oracle is the static value that was best in a short try on a database"
+        " opened under it, measured again at full length. `--advise_random_on_open=0`: by default"
+        " this db_bench advises MADV_RANDOM for each mapped table, and then no readahead reaches"
+        " it, whatever the kernel. A scan is passed over again and again. With settling: both from"
+        " the beginning of their runs.",
         f"    {' '.join(run['command'])}",
         f"Host: {machine['processor']}, {machine['cores']} cores, {machine['db_bench']}. The kernel"
         " has perf's tracepoints besides the series (kpatches/lab/), as a kernel on hardware has"
