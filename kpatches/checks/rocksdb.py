@@ -41,7 +41,7 @@ _writes = Lock()
 
 
 def main() -> int:
-    options, of_guest = parsed()
+    options = parsed()
     path: Path = options.out / "rocksdb-kernel.json"
     if not options.report:
         if not KERNEL.exists():
@@ -49,7 +49,7 @@ def main() -> int:
         jobs = list(product(range(options.passes), options.ways, options.benchmarks))
         path.parent.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(options.jobs) as pool:
-            waiting = [pool.submit(measure, path, *job, of_guest) for job in jobs]
+            waiting = [pool.submit(measure, path, *job, options.guest) for job in jobs]
         done = [each.result() for each in waiting]
         if not all(done):
             return 1
@@ -61,17 +61,19 @@ def main() -> int:
     return 0
 
 
-def parsed() -> tuple[argparse.Namespace, list[str]]:
-    """The options, and those that are handed to the guest."""
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("benchmarks", nargs="*", default=SIX)
+    parser.add_argument("--benchmarks", nargs="*", choices=SIX, default=SIX)
     parser.add_argument("--out", type=Path, default=ROOT / "docs/bench")
     parser.add_argument("--jobs", type=int, default=1, help="kernels at once, one CPU each")
     parser.add_argument("--passes", type=int, default=1, help="boots of each workload")
     parser.add_argument("--note", help="a sentence for the page, e.g. what ran beside")
     parser.add_argument("--report", action="store_true", help="write the table, measure nothing")
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=["mmap"])
-    return parser.parse_known_args()
+    parser.add_argument(
+        "--guest", nargs=argparse.REMAINDER, default=[], help="options of rocksdb_guest.py, last"
+    )
+    return parser.parse_args()
 
 
 def measure(path: Path, number: int, way: str, benchmark: str, of_guest: Sequence[str]) -> bool:
