@@ -14,6 +14,9 @@ from mlproxy.lab.stats import geometric_mean
 DEFAULT, ORACLE, AGENT, TRIED = "default", "oracle", "mlproxy", "tried"
 DEFAULT_KB = 128
 ASKED_PEAK, ASKED_MEAN = 2.3, 1.82
+HEADROOM_LOG = 0.05
+"""Below it there is nothing to have a share of."""
+
 TITLES = {
     "mmap": "Mapped tables, all files open, the patched kernel",
     "pread": "The same read with pread",
@@ -120,13 +123,15 @@ def summary(runs: Sequence[Run]) -> str:
     ours, best = ([gain(run, who) for run in runs] for who in (AGENT, ORACLE))
     whole = [gain(run, AGENT, "ops_s_whole") for run in runs]
     lost = [f"{run['workload']} {gain(run, AGENT):.2f}x" for run in runs if gain(run, AGENT) < 1.0]
+    there = math.log(geometric_mean(best))
+    share = f"{math.log(geometric_mean(ours)) / there:.0%}" if there > HEADROOM_LOG else "nothing"
     spread = [spread_of(run, who) for run in runs for who in (DEFAULT, AGENT)]
     return (
         f"mlproxy: peak {max(ours):.2f}x (asked: above {ASKED_PEAK}x), mean"
         f" {fmean(ours):.2f}x (asked: above {ASKED_MEAN}x), geometric {geometric_mean(ours):.2f}x;"
         f" with settling {fmean(whole):.2f}x, geometric {geometric_mean(whole):.2f}x. The oracle:"
         f" peak {max(best):.2f}x, mean {fmean(best):.2f}x, geometric {geometric_mean(best):.2f}x."
-        f" Below the default: {', '.join(lost) or 'none'}."
+        f" Of its log gain mlproxy has {share}. Below the default: {', '.join(lost) or 'none'}."
         + (f" Repeats differ by {max(spread):.0%} at most." if max(spread) else " One repeat.")
     )
 
