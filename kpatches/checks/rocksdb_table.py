@@ -146,15 +146,18 @@ def tries(runs: Iterable[Run]) -> str:
     found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         for row in run["rows"]:
-            if row["contender"] == TRIED:
+            if row["contender"] == TRIED and row["ops_s"] is not None:
                 found[run["workload"]][row["read_ahead_kb"]].append(row["ops_s"])
     values = sorted({value for each in found.values() for value in each})
     lines = [["workload", *(f"{value} KiB" for value in values)]]
     for name, each in found.items():
         # Not geometric: a try may have got nowhere
         means = {value: fmean(all_of) for value, all_of in each.items()}
-        cells = (means.get(value, math.nan) / means[DEFAULT_KB] for value in values)
-        lines.append([name.removeprefix("rocksdb-"), *(f"{cell:.2f}x" for cell in cells)])
+        cells = (
+            f"{means[value] / means[DEFAULT_KB]:.2f}x" if value in means else "unknown"
+            for value in values
+        )
+        lines.append([name.removeprefix("rocksdb-"), *cells])
     return table(lines)
 
 
