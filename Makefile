@@ -14,7 +14,7 @@ BENCHES ?= reaction grid iosched noharm cost writeback
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format models record train bench bench-quick benches demo lock dist clean
-.PHONY: kernel test-kernel test-kernel-deep check-kernel lab-shell
+.PHONY: kernel test-kernel test-kernel-deep bench-kernel check-kernel lab-shell
 .SUFFIXES:
 .DELETE_ON_ERROR:
 
@@ -53,6 +53,10 @@ test-kernel: kernel $(VENV)/.ready  ## KUnit, kselftest and the agent in that ke
 
 test-kernel-deep: kernel  ## KASAN, lockdep and KCSAN on x86_64 under stress (hours; STRESS=600 s each)
 	@kpatches/scripts/deep.sh
+
+bench-kernel: kernel $(VENV)/.ready  ## RocksDB's six in that kernel, default, best static value and agent (an hour)
+	@kpatches/scripts/perf.sh
+	@$(BIN)/python kpatches/checks/rocksdb.py --jobs 2
 
 check-kernel: kernel  ## what was measured on the series, once more (RUNS=20 times each)
 	@kpatches/scripts/test.sh

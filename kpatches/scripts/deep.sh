@@ -1,7 +1,8 @@
 #!/bin/sh
-# What takes long: checks/smp.sh and checks/stress.sh on x86_64 kernels that look for bad memory,
+# What takes long: the kselftest and checks/stress.sh on User Mode Linux with KASAN and lockdep
+# (kconfig/um-debug.config); checks/smp.sh and stress.sh on x86_64 kernels that look for bad memory,
 # wrong locking (kconfig/x86-debug.config) and data races (kconfig/x86-kcsan.config).
-# deep.sh [debug|kcsan]...  STRESS is how many seconds of stress each gets, in boots of PIECE
+# deep.sh [um|debug|kcsan]...  STRESS is how many seconds of stress each gets, in boots of PIECE
 # seconds, each with a seed of its own.  The races of a kernel without the series, under the
 # same stress, tell which are not of the series.  APPEND=kcsan.skip_watch=1000 looks more often;
 # on a busy host, where a boot in real time may fail, ICOUNT=on counts instructions instead.
@@ -17,10 +18,10 @@ log=$work/deep
 mkdir -p "$log"
 failed=
 
-# boot LOG ICOUNT COMMAND
+# boot LOG ICOUNT COMMAND: the kernel of select_arch and NAME
 boot() {
 	echo "== $1: $3"
-	ICOUNT=$2 "$here/scripts/boot.sh" x86 "$3" > "$log/$1" || failed="$failed${failed:+, }$1"
+	ICOUNT=$2 "$here/scripts/boot.sh" "$arch" "$3" > "$log/$1" || failed="$failed${failed:+, }$1"
 	grep -E '^(not ok|NOT OK|ok: |KUnit|races: [0-9]|# Totals|[0-9]+ failed)' "$log/$1" || :
 }
 
@@ -34,7 +35,18 @@ stress() {
 	done
 }
 
+look_um() {
+	arch=um
+	export NAME=debug
+	"$here/scripts/build.sh" um "$here/kconfig/um-debug.config"
+	rm -f "$log"/um.*
+	boot um.selftest "" "bash $linux/tools/testing/selftests/ml_proxy/ml_proxy.sh"
+	stress um
+}
+
 look() {
+	arch=x86
+	select_arch x86
 	export NAME="$1"
 	"$here/scripts/build.sh" x86 "$here/kconfig/x86-$1.config"
 	rm -f "$log/$1".*
@@ -54,10 +66,12 @@ compare_races() {
 		--pristine "$log"/pristine.* || failed="$failed${failed:+, }races"
 }
 
-[ $# -gt 0 ] || set -- debug kcsan
+[ $# -gt 0 ] || set -- um debug kcsan
 for kind in "$@"; do
-	select_arch x86
-	look "$kind"
+	case $kind in
+	um) look_um ;;
+	*) look "$kind" ;;
+	esac
 	[ "$kind" != kcsan ] || compare_races
 done
 [ -z "$failed" ] || die "failed: $failed"

@@ -158,11 +158,12 @@ def test_db_bench_is_understood() -> None:
 
 def test_what_db_bench_is_asked() -> None:
     scan = RocksdbLoad("readseq", True).command(Path("/x"), 2.0, 4)
-    assert "--mmap_read=1" in scan
+    assert {"--mmap_read=1", "--advise_random_on_open=0"} <= set(scan)
     assert any(each.startswith("--reads=") for each in scan)
     assert not any(each.startswith("--duration") for each in scan)
     get = RocksdbLoad("readrandom", False, threads=4).command(Path("/x"), 2.4, 4)
     assert {"--duration=2", "--threads=4", "--mmap_read=0", "--seed=5"} <= set(get)
+    assert "--advise_random_on_open=0" not in get
     assert "--key_dist_a=0.002312" in RocksdbLoad("mixgraph", True).command(Path("/x"), 1, 0)
 
 

@@ -97,6 +97,9 @@ class RocksdbLoad:
         argv = self._common(folder)
         argv += [f"--benchmarks={self.benchmark}", "--use_existing_db=1", f"--seed={seed + 1}"]
         argv += [f"--threads={self.threads}", f"--mmap_read={int(self.mapped)}"]
+        if self.mapped:
+            # Else each table is advised MADV_RANDOM as it is mapped: no readahead reaches it then.
+            argv.append("--advise_random_on_open=0")
         if self.benchmark in SCANS:
             return [*argv, f"--reads={min(SCAN_KEYS, self.keys)}"]
         # db_bench counts whole seconds.
