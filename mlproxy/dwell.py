@@ -5,6 +5,10 @@ from __future__ import annotations
 from mlproxy.controller import Controller
 from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import NS
+from mlproxy.tried import FEWEST_PAIRS
+
+UNDECIDED_DWELLS = 4
+"""Slots that measure nothing in so many dwells will not do so soon."""
 
 
 def since_change_s(controller: Controller, now_ns: int) -> float:
@@ -12,6 +16,20 @@ def since_change_s(controller: Controller, now_ns: int) -> float:
     if controller.changed_ns is None:
         return float("inf")
     return (now_ns - controller.changed_ns) / NS
+
+
+def undecided(controller: Controller, now_ns: int) -> str:
+    """What slots have yet to measure of the value that rules; "" when that is enough, there are
+    no slots, or they take too long. A value left before that has told nothing, and would be
+    tried again."""
+    ruling = controller.ruling
+    if ruling is None or not ruling.in_slots or ruling.slot_s is None or not ruling.measurable:
+        return ""
+    pairs = ruling.gain.pairs if ruling.gain else 0
+    limit_s = UNDECIDED_DWELLS * controller.seat.policy.gate.dwell_s
+    if pairs >= FEWEST_PAIRS or since_change_s(controller, now_ns) >= limit_s:
+        return ""
+    return f"slots have measured {pairs} of {FEWEST_PAIRS} pairs of what rules"
 
 
 def phase_changed(controller: Controller, recommendation: Recommendation) -> bool:

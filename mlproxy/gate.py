@@ -206,6 +206,13 @@ def dwell(rec: Recommendation, policy: Policy, history: History) -> Verdict | No
     return Verdict("hold", "dwell", reason)
 
 
+def undecided(rec: Recommendation, policy: Policy, history: History) -> Verdict | None:
+    """Slots are let say what they think of a value before it makes room for its neighbour."""
+    if history.phase_changed or not history.undecided:
+        return None
+    return Verdict("hold", "undecided", f"{rec.knob} {rec.current}: {history.undecided}")
+
+
 def confidence(rec: Recommendation, policy: Policy, history: History) -> Verdict | None:
     """The lower bound must hold at the confidence that the policy asks for."""
     asked = policy.gate.confidence
@@ -266,6 +273,7 @@ RULES: tuple[Rule, ...] = (
     regression,
     early,
     dwell,
+    undecided,
     confidence,
     min_gain,
     worth_it,

@@ -6,7 +6,7 @@ from functools import partial
 
 from mlproxy.controller import Controller
 from mlproxy.decide import Answer
-from mlproxy.dwell import phase_changed, since_change_s
+from mlproxy.dwell import phase_changed, since_change_s, undecided
 from mlproxy.explore import Explorer
 from mlproxy.kernel_ruling import open_kernel_ruling
 from mlproxy.knob import Unit
@@ -125,6 +125,7 @@ class Judgement:
             io_pressure=pressure.io,
             regressions=self._trust.regressions(identity_key(seat.proxy), rec.knob),
             early=controller.early,
+            undecided=undecided(controller, now_ns),
             since_change_s=since_change_s(controller, now_ns),
             phase_changed=phase_changed(controller, rec),
         )

@@ -49,6 +49,7 @@ class History:
             None where it cannot be read.
         regressions: measured regressions of this knob that are still remembered.
         early: why a value that no slots test may not rule yet; "" when it may.
+        undecided: what slots have yet to measure of the value that rules; "" when nothing.
         since_change_s: time since the last change of this knob.
         phase_changed: the workload's phase changed after that change.
     """
@@ -67,5 +68,6 @@ class History:
     io_pressure: float | None = None
     regressions: tuple[Regression, ...] = ()
     early: str = ""
+    undecided: str = ""
     since_change_s: float = math.inf
     phase_changed: bool = False

@@ -146,6 +146,14 @@ CASES: list[tuple[str, str, str, Recommendation, Policy, History]] = [
     ("regression", "refuse", "-34.0 %", GOOD, POLICY, replace(ALLOWED, regressions=REGRESSED)),
     ("early", "hold", "2 s; 5 s", GOOD, POLICY, replace(ALLOWED, early="it has lasted 2 s; 5 s")),
     ("dwell", "hold", "9.9 s ago", GOOD, POLICY, replace(ALLOWED, since_change_s=9.9)),
+    (
+        "undecided",
+        "hold",
+        "measured 2 of 4",
+        GOOD,
+        POLICY,
+        replace(ALLOWED, undecided="slots have measured 2 of 4 pairs of what rules"),
+    ),
     ("confidence", "refuse", "0.8,", replace(GOOD, confidence=0.8), POLICY, ALLOWED),
     (
         "min-gain",
