@@ -7,7 +7,7 @@ from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import NS
 from mlproxy.tried import FEWEST_PAIRS
 
-UNDECIDED_DWELLS = 4
+UNDECIDED_DWELLS = 2
 """Slots that measure nothing in so many dwells will not do so soon."""
 
 

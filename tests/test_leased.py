@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from itertools import pairwise
 from pathlib import Path
 
@@ -213,41 +212,6 @@ def test_it_reacts_to_the_other_phase_with_another_commit(tmp_path: Path) -> Non
     world.run(120)
     assert world.device.recommended is not None
     assert world.device.recommended > 128
-
-
-def test_a_model_that_changes_its_mind_does_not_move_what_slots_have_settled(
-    tmp_path: Path,
-) -> None:
-    """It promises most of 16 and of 4 KiB in turns; 4 is better, and each is tried once."""
-    world = ClassWorld(tmp_path)
-    world.machine.rates = _traced
-
-    def score(workload: str, value: int) -> float:
-        rosy = 16 if world.machine.now_ns // (20 * NS) % 2 else 4
-        return 1.4 if value == rosy else {4: 0.9, 16: 0.9}.get(value, 0.0)
-
-    world.model.score = score
-    world.run(60)
-    world.device.commits.clear()
-    world.run(100)
-    assert {value for _, value in world.device.commits} == {4}
-    assert "slots measured" in world.records("decision")[-1]["why"]
-
-
-def test_a_value_is_not_left_before_slots_have_said_what_they_think_of_it(tmp_path: Path) -> None:
-    """Without dwell the model would change it every 3 s: a pair takes 2 s in learning mode."""
-    world = ClassWorld(tmp_path, gate={"dwell": "3s"})
-    world.machine.rates = _traced
-
-    def score(workload: str, value: int) -> float:
-        rosy = 16 if world.machine.now_ns // (3 * NS) % 2 else 32
-        return 1.4 if value == rosy else {32: 0.9, 16: 0.9}.get(value, 0.0)
-
-    world.model.score = score
-    world.run(30)
-    values = [value for _, value in world.device.commits]
-    assert "undecided" in {each["rule"] for each in world.records("decision")}
-    assert sum(one != other for one, other in itertools.pairwise(values)) <= 3
 
 
 def test_without_debugfs_the_class_files_say_the_same(tmp_path: Path) -> None:
