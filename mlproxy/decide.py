@@ -135,12 +135,14 @@ def _predictions(
     )
     known = [same(setting, question.baseline) for setting in settings[1:]]
     gain[known] = unsure[known] = 0.0
-    predicted = (
+    predicted = tuple(
         Prediction(knob, value, *numbers)
         for (knob, value), *numbers in zip(
             question.options, gain.tolist(), (gain - unsure).tolist(), strict=True
         )
     )
+    if not question.measured:
+        return predicted
     return tuple(
         _known(question, option, setting)
         for option, setting in zip(predicted, settings[1:], strict=True)
