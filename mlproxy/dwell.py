@@ -5,10 +5,11 @@ from __future__ import annotations
 from mlproxy.controller import Controller
 from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import NS
+from mlproxy.trial import slots_per_pair
 from mlproxy.tried import FEWEST_PAIRS
 
-UNDECIDED_DWELLS = 2
-"""Slots that measure nothing in so many dwells will not do so soon."""
+UNDECIDED_DWELLS = 4
+"""How long slots may take to speak: if they need longer, nobody waits for them."""
 
 
 def since_change_s(controller: Controller, now_ns: int) -> float:
@@ -23,11 +24,13 @@ def undecided(controller: Controller, now_ns: int) -> str:
     no slots, or they take too long. A value left before that has told nothing, and would be
     tried again."""
     ruling = controller.ruling
-    if ruling is None or not ruling.in_slots or ruling.slot_s is None or not ruling.measurable:
+    slot_s = ruling.slot_s if ruling and ruling.measurable else None
+    if ruling is None or slot_s is None or not 0 < ruling.share < 1:
         return ""
     pairs = ruling.gain.pairs if ruling.gain else 0
+    needed_s = FEWEST_PAIRS * slots_per_pair(ruling.share) * slot_s
     limit_s = UNDECIDED_DWELLS * controller.seat.policy.gate.dwell_s
-    if pairs >= FEWEST_PAIRS or since_change_s(controller, now_ns) >= limit_s:
+    if pairs >= FEWEST_PAIRS or max(needed_s, since_change_s(controller, now_ns)) >= limit_s:
         return ""
     return f"slots have measured {pairs} of {FEWEST_PAIRS} pairs of what rules"
 
