@@ -155,7 +155,7 @@ def _run_setting(
     while _again(campaign, block.adapter, setting):
         more = rows_of(matrix, block, setting, duel(found), range(repeat, repeat + 1))
         campaign.bar.update(campaign.task, total=(_total(campaign) + len(more)))
-        _run_due(campaign, bed, observer, setting, more, measure)
+        _run_due(campaign, bed, observer, setting, more, measure, beside=rows)
         repeat += 1
 
 
@@ -170,9 +170,11 @@ def _run_due(
     setting: Setting,
     rows: Sequence[Row],
     measure: RowMeasure,
+    beside: Sequence[Row] = (),
 ) -> None:
     """The rows that are not there yet. One that fails is tried again, the knobs back at their
-    baselines; a setting that fails too often ends the run."""
+    baselines; a setting that fails too often ends the run. The knobs of all rows of the setting
+    are read back for each, those that are there and those `beside` them too."""
     due = campaign.due(rows, bed.profile.name)
     campaign.bar.advance(campaign.task, len(rows) - len(due))
     if not due:
@@ -181,20 +183,19 @@ def _run_due(
     setting.load.lay_out(bed)
     for mishaps in itertools.count(1):
         try:
-            _run(campaign, bed, observer, due, measure)
+            _run(campaign, bed, observer, [*beside, *rows], measure)
             return
         except LabError as error:
             if mishaps > MISHAPS:
                 raise
             campaign.bar.console.print(f"once more: {error}", markup=False)
-        due = campaign.due(rows, bed.profile.name)
 
 
 def _run(
-    campaign: Campaign, bed: TestBed, observer: Observer, due: Sequence[Row], measure: RowMeasure
+    campaign: Campaign, bed: TestBed, observer: Observer, rows: Sequence[Row], measure: RowMeasure
 ) -> None:
     run_rows(
-        due,
+        rows,
         bed,
         campaign.results.path,
         observe=observer.windows,
