@@ -20,7 +20,7 @@ class Capacity:
             an amount where it is small. What reads look like is the workload's; how fast they
             are (times, rates) is also a matter of the device and of what else runs. With 0.05
             devices are told apart better, and readers that are a little unlike worse: random
-            reads of another program stopped at 2.1 times the default instead of 3.3.
+            reads of another program stopped at 2.1 times the default instead of 2.6.
     """
 
     max_depth: int

@@ -13,18 +13,23 @@ def _traced(workload: str, value: int) -> Rates:
     return reads(workload, value, traced=True)
 
 
+def wavering(world: ClassWorld, every_s: int, *values: int) -> None:
+    """Make its model promise most of one value and then of the other."""
+
+    def score(workload: str, value: int) -> float:
+        rosy = values[world.machine.now_ns // (every_s * NS) % len(values)]
+        return 1.4 if value == rosy else 0.9 if value in values else 0.0
+
+    world.machine.rates = _traced
+    world.model.score = score
+
+
 def test_a_model_that_changes_its_mind_does_not_move_what_slots_have_settled(
     tmp_path: Path,
 ) -> None:
     """It promises most of 16 and of 4 KiB in turns; 4 is better, and each is tried once."""
     world = ClassWorld(tmp_path)
-    world.machine.rates = _traced
-
-    def score(workload: str, value: int) -> float:
-        rosy = 16 if world.machine.now_ns // (20 * NS) % 2 else 4
-        return 1.4 if value == rosy else {4: 0.9, 16: 0.9}.get(value, 0.0)
-
-    world.model.score = score
+    wavering(world, 20, 4, 16)
     world.run(60)
     world.device.commits.clear()
     world.run(100)
@@ -35,13 +40,7 @@ def test_a_model_that_changes_its_mind_does_not_move_what_slots_have_settled(
 def test_a_value_is_not_left_before_slots_have_said_what_they_think_of_it(tmp_path: Path) -> None:
     """Without dwell the model would change it every 5 s: a pair takes 2 s in learning mode."""
     world = ClassWorld(tmp_path, gate={"dwell": "5s"})
-    world.machine.rates = _traced
-
-    def score(workload: str, value: int) -> float:
-        rosy = 16 if world.machine.now_ns // (5 * NS) % 2 else 32
-        return 1.4 if value == rosy else {32: 0.9, 16: 0.9}.get(value, 0.0)
-
-    world.model.score = score
+    wavering(world, 5, 32, 16)
     world.run(30)
     values = [value for _, value in world.device.commits]
     assert "undecided" in {each["rule"] for each in world.records("decision")}

@@ -42,7 +42,7 @@ _writes = Lock()
 
 def main() -> int:
     options = parsed()
-    path: Path = options.out / "rocksdb-kernel.json"
+    path: Path = options.out / f"{options.name}.json"
     if not options.report:
         if not KERNEL.exists():
             raise SystemExit(f"no kernel {KERNEL}: make it with kpatches/scripts/perf.sh")
@@ -57,7 +57,7 @@ def main() -> int:
     if options.note:
         found.setdefault("notes", []).append(options.note)
         save(path, found)
-    path.with_suffix(".md").write_text(document(found))
+    path.with_suffix(".md").write_text(document(found, path.name))
     return 0
 
 
@@ -65,6 +65,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--benchmarks", nargs="*", choices=SIX, default=SIX)
     parser.add_argument("--out", type=Path, default=ROOT / "docs/bench")
+    parser.add_argument("--name", default="rocksdb-kernel", help="of the rows and the page")
     parser.add_argument("--jobs", type=int, default=1, help="kernels at once, one CPU each")
     parser.add_argument("--passes", type=int, default=1, help="boots of each workload")
     parser.add_argument("--note", help="a sentence for the page, e.g. what ran beside")

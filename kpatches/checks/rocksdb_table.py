@@ -28,8 +28,8 @@ Run = Mapping[str, Any]
 """A boot: its conditions and rows."""
 
 
-def document(found: Mapping[str, Any]) -> str:
-    """The page: for each way a table of ratios and one of the tries."""
+def document(found: Mapping[str, Any], rows: str) -> str:
+    """The page: for each way a table of ratios and one of the tries; rows is their file."""
     parts = ["# RocksDB on the patched kernel", *introduction(found)]
     for way, title in TITLES.items():
         runs = merged(run for run in found["runs"] if run["way"] == way)
@@ -37,7 +37,7 @@ def document(found: Mapping[str, Any]) -> str:
             parts += [f"## {title}", conditions(runs), ratios(runs), summary(runs)]
             parts += ["What each static value gave in a short try, over 128 KiB:", tries(runs)]
             parts += ["What mlproxy tried, and from which second on:", recommended(runs)]
-    parts += ["## How", *method(found)]
+    parts += ["## How", *method(found, rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -58,7 +58,7 @@ def introduction(found: Mapping[str, Any]) -> list[str]:
         f"db_bench's six in User Mode Linux with the series, one CPU, on the test bed's"
         f" {device['name']} ({device['latency_us'] / 1000:g} ms, {device['bandwidth_mb_s']:g} MB/s,"
         f" {device['channels']} channels): {run['keys']} keys of 400 bytes, a cgroup of"
-        f" {run['memory_mb']} MB. mlproxy has its shipped model and policy and starts at 128 KiB"
+        f" {run['memory_mb']} MB. mlproxy has its adapter's model and policy and starts at 128 KiB"
         " without trust.",
         *found.get("notes", []),
     ]
@@ -177,7 +177,7 @@ def recommended(runs: Iterable[Run]) -> str:
     return table(lines)
 
 
-def method(found: Mapping[str, Any]) -> list[str]:
+def method(found: Mapping[str, Any], rows: str) -> list[str]:
     run, machine = found["runs"][0], found["machine"]
     return [
         "Every run has a copy of the database, opened once, and a page cache filled with its tables"
@@ -189,7 +189,7 @@ def method(found: Mapping[str, Any]) -> list[str]:
         f"    {' '.join(run['command'])}",
         f"Host: {machine['processor']}, {machine['cores']} cores, {machine['db_bench']}. The kernel"
         " has perf's tracepoints besides the series (kpatches/lab/), as a kernel on hardware has"
-        " anyway. Rows: rocksdb-kernel.json. Again: `make bench-kernel`.",
+        f" anyway. Rows: {rows}. Again: `make bench-kernel`.",
     ]
 
 

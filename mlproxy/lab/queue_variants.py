@@ -12,6 +12,7 @@ from mlproxy.lab.workload import (
     Job,
     Workload,
     depth,
+    direct_mixed,
     direct_reader,
     direct_writer,
     read_beside,
@@ -24,9 +25,8 @@ def beside(reader: Job, writer: Job, family: str = "read-beside-writer") -> Work
 
 
 def mixed(read_percent: int, bs: str, iodepth: int) -> Workload:
-    """One job that reads and writes at random places."""
-    extra = (("rwmixread", str(read_percent)),)
-    job = Job("writer", "randrw", "libaio", bs, iodepth, direct=True, extra=extra)
+    """One job that does both."""
+    job = direct_mixed(read_percent, bs, iodepth)
     return Workload(f"mixed-{read_percent}-{bs}-qd{iodepth}", "mixed", (job,))
 
 
@@ -55,6 +55,8 @@ _WRITERS = (
     direct_writer("12k", 24, "randwrite"),
 )
 
+_ALONE = ((3, "12k"), (12, "12k"), (48, "4k"), (6, "48k"))
+
 _BETWEEN: tuple[Workload, ...] = (
     *(beside(direct_reader(1, "randread", "12k"), writer) for writer in _WRITERS),
     *(beside(direct_reader(3), writer) for writer in _WRITERS[:3]),
@@ -71,11 +73,7 @@ _BETWEEN: tuple[Workload, ...] = (
     ),
     beside(direct_reader(), replace(BUFFERED_WRITER, rate="12m"), "read-beside-buffered"),
     beside(Job("reader", "read", "psync", "48k"), BUFFERED_WRITER, "read-beside-buffered"),
-    *_alone(
-        "random-read",
-        [direct_reader(qd, "randread", bs) for qd, bs in ((3, "12k"), (12, "12k"), (48, "4k"))],
-    ),
-    *_alone("random-read", [direct_reader(6, "randread", "48k")]),
+    *_alone("random-read", [direct_reader(qd, "randread", bs) for qd, bs in _ALONE]),
     *_alone("sequential", [direct_reader(3, "read", "96k"), direct_reader(12, "read", "48k")]),
     *_alone("writer", [direct_writer("24k", 12), direct_writer("12k", 12, "randwrite")]),
     *_alone("fsync", [fsyncs("12k", 1), fsyncs("4k", 6)]),

@@ -175,9 +175,13 @@ def depth(iodepth: int) -> Workload:
 
 BUFFERED_WRITER = Job("writer", "write", "psync", "128k")
 FSYNC_WRITER = Job("writer", "randwrite", "psync", "4k", fsync=1)
-_MIXED = Job(
-    "writer", "randrw", "libaio", "4k", iodepth=16, direct=True, extra=(("rwmixread", "70"),)
-)
+
+
+def direct_mixed(read_percent: int, bs: str, iodepth: int) -> Job:
+    """Reads and writes at random places past the page cache."""
+    extra = (("rwmixread", str(read_percent)),)
+    return Job("writer", "randrw", "libaio", bs, iodepth, direct=True, extra=extra)
+
 
 IOSCHED_TRAINING: tuple[Workload, ...] = (
     *(
@@ -192,7 +196,7 @@ IOSCHED_TRAINING: tuple[Workload, ...] = (
     Workload("fsync-beside-buffered", "fsync", (FSYNC_WRITER, BUFFERED_WRITER)),
     Workload("sequential-read-128k", "sequential", (direct_reader(1, "read", "128k"),)),
     Workload("sequential-read-buffered", "sequential", (Job("reader", "read", "psync", "128k"),)),
-    Workload("mixed-70-30-qd16", "mixed", (_MIXED,)),
+    Workload("mixed-70-30-qd16", "mixed", (direct_mixed(70, "4k", 16),)),
     Workload("two-readers-qd1-qd32", "two-readers", (direct_reader(), direct_reader(32))),
 )
 

@@ -131,11 +131,10 @@ def _name(family: str, jobs: tuple[Job, ...]) -> str:
     """Every parameter that was drawn, so that equal names are equal workloads."""
     if family == "streams":
         return f"streams-{len(jobs)}-{jobs[0].engine}-{jobs[0].bs}"
-    return "+".join([family, *map(job_name, jobs)])
+    return "+".join([family, *map(_job_name, jobs)])
 
 
-def job_name(job: Job) -> str:
-    """What fio is told, in one word."""
+def _job_name(job: Job) -> str:
     parts = [job.rw.replace(":", "."), job.engine, job.bs]
     parts += [f"x{job.numjobs}"] if job.numjobs > 1 else []
     parts += [f"qd{job.iodepth}"] if job.iodepth > 1 else []

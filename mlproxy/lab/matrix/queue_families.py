@@ -1,7 +1,6 @@
 """Families of queues for the I/O scheduler: readers and writers, their parameters drawn.
 
-None of these parameters is one that its models were trained on (lab/queue_variants.py), but for
-those that `IOSCHED_TRAINING` names.
+What is recorded for training all the same is told apart by recorded.py.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from mlproxy.lab.workload import (
     BUFFERED_WRITER,
     FSYNC_WRITER,
     Job,
+    direct_mixed,
     direct_reader,
     direct_writer,
 )
@@ -66,8 +66,7 @@ def _sequential(draw: Draw) -> tuple[Job, ...]:
 
 def _mixed(draw: Draw) -> tuple[Job, ...]:
     bs, iodepth = draw.one_of("bs", ("4k", "8k", "16k")), draw.one_of("qd", (2, 4, 8, 16, 32))
-    extra = (("rwmixread", draw.one_of("reads", ("30", "60", "70", "80"))),)
-    return (Job("writer", "randrw", "libaio", bs, iodepth, direct=True, extra=extra),)
+    return (direct_mixed(draw.one_of("reads", (30, 60, 70, 80)), bs, iodepth),)
 
 
 QUEUE_FAMILIES: Mapping[str, Family] = {

@@ -181,6 +181,7 @@ def test_default_and_agent_are_run_again_until_it_is_clear(world: World) -> None
     assert kinds["static"] == kinds["tuned"] == SETTINGS * REPEATS
     assert kinds["default"] == kinds["mlproxy"] > SETTINGS * REPEATS
     assert max(row["repeat"] for row in rows) <= 5
+    assert all(row["effective"] for row in rows), "the knobs are read back for these as well"
 
 
 def test_a_quiet_pair_is_run_five_times(world: World) -> None:
