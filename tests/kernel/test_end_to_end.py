@@ -118,7 +118,12 @@ def test_the_kernels_verdict_is_in_the_outcome_log_and_in_explain(seen: Any) -> 
     assert (first["event"], first["mode"]) == ("promoted", "collaboration")
     assert first["wins"] >= 12
     assert first["treated_cost_ns"] < first["baseline_cost_ns"]
-    assert f"{trials[-1]['wins']} won" in seen["kernel"]["explained"][-1]
+    explained = {text.split(":")[0]: text for text in seen["kernel"]["explained"]}
+    tried = {trial["recommendation"] for trial in trials} & explained.keys()
+    assert first["recommendation"] in tried
+    for id in tried:
+        scores = [f"{trial['wins']} won" for trial in trials if trial["recommendation"] == id]
+        assert any(score in explained[id] for score in scores), (id, scores, explained[id])
 
 
 def test_files_that_stay_open_follow_and_both_phases_do_well(seen: Any) -> None:
