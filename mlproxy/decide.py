@@ -130,9 +130,8 @@ def _predictions(
         own = [same(setting, view.setting) for setting in settings]
         over_own[place, own] = doubt[place, own] = 0.0
     ages_s = [view.age_s for view in question.views]
-    gain, unsure = pool(
-        over_own[:, 1:] - over_own[:, :1], np.hypot(doubt[:, 1:], doubt[:, :1]), ages_s
-    )
+    here = next((n for n, each in enumerate(settings) if same(each, question.held)), 0)
+    gain, unsure = _pooled(over_own, doubt, here, ages_s)
     known = [same(setting, question.baseline) for setting in settings[1:]]
     gain[known] = unsure[known] = 0.0
     predicted = tuple(
@@ -147,6 +146,18 @@ def _predictions(
         _known(question, option, setting)
         for option, setting in zip(predicted, settings[1:], strict=True)
     )
+
+
+def _pooled(
+    over_own: Array64, doubt: Array64, here: int, ages_s: Sequence[float]
+) -> tuple[Array64, Array64]:
+    """Gain over the baseline, column 0, and its doubt for each other column. What is pooled are
+    gains over what is held, column `here`: each view has its own idea of how far a distant
+    baseline is behind, and that would outweigh what they say of two neighbours."""
+    doubts = np.hypot(doubt, doubt[:, [here]])
+    doubts[:, here] = 0.0
+    gain, unsure = pool(over_own - over_own[:, [here]], doubts, ages_s)
+    return gain[1:] - gain[0], np.hypot(unsure[1:], unsure[0])
 
 
 def _known(question: Question, option: Prediction, setting: Setting) -> Prediction:
@@ -203,7 +214,8 @@ def _recommend(
     distance: float,
 ) -> Recommendation:
     knob, held = chosen.knob, question.held[chosen.knob]
-    now = next((o.gain_log for o in options if (o.knob, o.value) == (knob, held)), math.nan)
+    unknown = Prediction(knob, held, math.nan, math.nan)
+    now = next((o for o in options if (o.knob, o.value) == (knob, held)), unknown)
     name = recommendation_id(question.proxy.id, knob, chosen.value, model.digest, question.taken_ns)
     return Recommendation(
         id=name,
@@ -215,12 +227,14 @@ def _recommend(
         baseline=question.baseline[knob],
         gain_log=chosen.gain_log,
         lower_log=chosen.lower_log,
-        current_gain_log=now,
+        current_gain_log=now.gain_log,
         confidence=confidence,
         why=_why(adapter, question, chosen) + _told(chosen),
         model=model.digest,
         distance=distance,
         doubted=_doubted(question, chosen, options, min_gain_log),
+        pairs=chosen.pairs,
+        current_pairs=now.pairs,
     )
 
 

@@ -45,6 +45,23 @@ def phase_changed(controller: Controller, recommendation: Recommendation) -> boo
     return phase_ended(controller)
 
 
+def onward(controller: Controller, recommendation: Recommendation) -> bool:
+    """True when a number changes further in the direction of the last change that rules. Never
+    where a vigil watches: what it guards is still on its way to the last value then."""
+    ruling = controller.ruling if controller.vigil is None else None
+    last = ruling.recommendation if ruling else None
+    follows = last and (last.knob, last.proposed) == (recommendation.knob, recommendation.current)
+    return bool(last and follows and _rises(last) == _rises(recommendation) is not None)
+
+
+def _rises(recommendation: Recommendation) -> bool | None:
+    """None where values have no order, or do not differ."""
+    old, new = recommendation.current, recommendation.proposed
+    if isinstance(old, str) or isinstance(new, str) or old == new:
+        return None
+    return new > old
+
+
 def phase_ended(controller: Controller) -> bool:
     """True when another phase began after the last change."""
     changed_ns = controller.changed_ns

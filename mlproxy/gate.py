@@ -147,7 +147,8 @@ def withdraw(rec: Recommendation, policy: Policy, history: History) -> Verdict |
     if rec.proposed != rec.baseline or rec.current_gain_log >= 0:
         return None
     loss = format_gain(math.expm1(rec.current_gain_log))
-    reason = f"{rec.knob} {rec.current} is now predicted at {loss}: back to {rec.baseline}"
+    source = "measured" if rec.current_pairs else "predicted"
+    reason = f"{rec.knob} {rec.current} is now {source} at {loss}: back to {rec.baseline}"
     return Verdict("apply", "withdraw", reason)
 
 
@@ -196,8 +197,10 @@ def early(rec: Recommendation, policy: Policy, history: History) -> Verdict | No
 
 
 def dwell(rec: Recommendation, policy: Policy, history: History) -> Verdict | None:
-    """A value stays for a while, unless the workload has changed since."""
-    if history.phase_changed or history.since_change_s >= policy.gate.dwell_s:
+    """A value stays for a while, unless the workload has changed since, or a trusted model goes
+    on in the direction of the last change: it sees farther from there, and does not waver."""
+    onward = history.trusted and history.onward
+    if history.phase_changed or onward or history.since_change_s >= policy.gate.dwell_s:
         return None
     reason = (
         f"{rec.knob} changed {history.since_change_s:.3g} s ago in the same phase; "
@@ -227,7 +230,7 @@ def min_gain(rec: Recommendation, policy: Policy, history: History) -> Verdict |
     if rec.lower_log >= math.log1p(policy.gate.min_gain):
         return None
     reason = (
-        f"predicted gain of {rec.knob} {rec.proposed} is {format_gain(rec.gain)}, surely only "
+        f"{rec.source} gain of {rec.knob} {rec.proposed} is {format_gain(rec.gain)}, surely only "
         f"{format_gain(rec.lower)}; {format_percent(policy.gate.min_gain)} is asked for"
     )
     return Verdict("refuse", "min-gain", reason)
@@ -239,7 +242,7 @@ def worth_it(rec: Recommendation, policy: Policy, history: History) -> Verdict |
     if better >= policy.gate.min_gain or rec.current == rec.baseline:
         return None
     reason = (
-        f"{rec.proposed} is predicted only {format_gain(better)} over {rec.current} in force; "
+        f"{rec.proposed} is {rec.source} only {format_gain(better)} over {rec.current} in force; "
         f"{format_percent(policy.gate.min_gain)} is asked for"
     )
     return Verdict("hold", "worth-it", reason)
@@ -248,7 +251,7 @@ def worth_it(rec: Recommendation, policy: Policy, history: History) -> Verdict |
 def gain(rec: Recommendation, policy: Policy, history: History) -> Verdict:
     """What no rule objects to applies."""
     reason = (
-        f"{rec.knob} {rec.current} to {rec.proposed}: predicted {format_gain(rec.gain)}, "
+        f"{rec.knob} {rec.current} to {rec.proposed}: {rec.source} {format_gain(rec.gain)}, "
         f"at least {format_gain(rec.lower)} over {rec.baseline}"
     )
     return Verdict("apply", "gain", reason)

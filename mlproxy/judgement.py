@@ -6,7 +6,7 @@ from functools import partial
 
 from mlproxy.controller import Controller
 from mlproxy.decide import Answer
-from mlproxy.dwell import phase_changed, since_change_s, undecided
+from mlproxy.dwell import onward, phase_changed, since_change_s, undecided
 from mlproxy.explore import Explorer
 from mlproxy.kernel_ruling import open_kernel_ruling
 from mlproxy.knob import Unit
@@ -128,6 +128,7 @@ class Judgement:
             undecided=undecided(controller, now_ns),
             since_change_s=since_change_s(controller, now_ns),
             phase_changed=phase_changed(controller, rec),
+            onward=onward(controller, rec),
         )
 
     def _key(self, controller: Controller, rec: Recommendation) -> Key:

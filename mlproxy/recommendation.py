@@ -48,6 +48,10 @@ class Recommendation:
     """Drawn at random among what is safe, to learn from it."""
     propensity: float = 1.0
     """How likely just this was to be proposed of what was seen."""
+    pairs: int = 0
+    """Pairs of slots that measured `gain_log` and `lower_log`; 0: they are predicted."""
+    current_pairs: int = 0
+    """Pairs of slots that measured `current_gain_log`; 0: it is predicted."""
 
     @property
     def changes(self) -> bool:
@@ -62,8 +66,13 @@ class Recommendation:
         return "up" if self.proposed > self.baseline else "down"
 
     @property
+    def source(self) -> str:
+        """Where the gain comes from: "measured" or "predicted"."""
+        return "measured" if self.pairs else "predicted"
+
+    @property
     def gain(self) -> float:
-        """Predicted gain over the baseline as a ratio minus one: 0.25 is 25 % better."""
+        """Gain over the baseline as a ratio minus one: 0.25 is 25 % better."""
         return math.expm1(self.gain_log)
 
     @property

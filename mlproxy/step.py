@@ -32,5 +32,11 @@ def _nearer(answer: Answer, step: Value) -> Recommendation | None:
     rec = answer.recommendation
     for option in answer.predictions:
         if (option.knob, option.value) == (rec.knob, step) and step != rec.current:
-            return replace(rec, proposed=step, gain_log=option.gain_log, lower_log=option.lower_log)
+            return replace(
+                rec,
+                proposed=step,
+                gain_log=option.gain_log,
+                lower_log=option.lower_log,
+                pairs=option.pairs,
+            )
     return None

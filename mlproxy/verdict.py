@@ -52,6 +52,7 @@ class History:
         undecided: what slots have yet to measure of the value that rules; "" when nothing.
         since_change_s: time since the last change of this knob.
         phase_changed: the workload's phase changed after that change.
+        onward: this change goes on in the direction of that change.
     """
 
     mode: Mode = Mode.LEARNING
@@ -71,3 +72,4 @@ class History:
     undecided: str = ""
     since_change_s: float = math.inf
     phase_changed: bool = False
+    onward: bool = False

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from mlproxy.change import Change
 from mlproxy.controller import CONFIRM, Controller
-from mlproxy.dwell import phase_changed, since_change_s
+from mlproxy.dwell import onward, phase_changed, since_change_s
 from mlproxy.look import IDLE_WINDOWS, MOST_WINDOWS
 from mlproxy.mode import Mode
 from mlproxy.ruling import open_ruling
@@ -213,6 +216,20 @@ def test_only_a_phase_after_the_change_ends_the_dwell() -> None:
         bench.busy()
     bench.busy(1, 128, "sequential")
     assert phase_changed(bench.controller, REC)
+
+
+@pytest.mark.parametrize(
+    ("current", "proposed", "goes_on"),
+    [(4, 1, True), (4, 64, False), (4, 4, False), (64, 4, False)],
+)
+def test_onward_is_the_direction_of_the_last_change_from_where_it_led(
+    current: int, proposed: int, goes_on: bool
+) -> None:
+    bench = Bench()
+    further = replace(REC, current=current, proposed=proposed)
+    assert not onward(bench.controller, further)
+    bench.rule()
+    assert onward(bench.controller, further) is goes_on
 
 
 def test_a_look_takes_the_running_slot_out_of_the_count() -> None:

@@ -182,3 +182,29 @@ def test_a_prediction_that_is_no_number_changes_nothing() -> None:
 
 def test_missing_features_reach_the_model_as_missing() -> None:
     assert math.isnan(FEATURES.vector()[-1])
+
+
+class Seen(Scores):
+    """Gains of nr_requests over the current one, as each of two views has it, by (current,
+    candidate)."""
+
+    def predict(self, rows: Matrix, confidence: float) -> tuple[Any, Any]:
+        width = len(ADAPTER.schema.names())
+        pairs = [(float(row[width + 3]), float(row[width + 4])) for row in rows]
+        median = np.array([self.table.get(pair, 0.0) for pair in pairs])
+        return median, median - self.margin
+
+
+@pytest.mark.parametrize("held", [8, 16])
+def test_how_far_off_the_baseline_is_does_not_tell_neighbours_apart(held: int) -> None:
+    """Each view takes the other value for a little better, and has its own idea of 64."""
+    table = {(8.0, 16.0): 0.06, (8.0, 64.0): -1.0, (16.0, 8.0): 0.08, (16.0, 64.0): -3.0}
+    settings = [{**BASELINE, "nr_requests": value} for value in (24 - held, held)]
+    options = tuple(("nr_requests", value) for value in (8, 16, 64))
+    views = tuple(View(FEATURES.vector(), setting) for setting in settings)
+    asked = replace(question(settings[1], *options), views=views)
+    model = cast(Model, Seen(table, margin=0.8))
+    found = recommend(ADAPTER, model, [asked], 0.9, math.log1p(0.05))[0]
+    gains = {option.value: option.gain_log for option in found.predictions}
+    assert gains[16] - gains[8] == pytest.approx(-0.01, abs=1e-3)
+    assert not found.recommendation.changes

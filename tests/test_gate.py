@@ -52,6 +52,21 @@ def test_a_good_recommendation_applies() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"pairs": 4}, "128 to 512: measured +50.0 %"),
+        ({"pairs": 4, "lower_log": -1.0}, "measured gain of read_ahead_kb 512 is +50.0 %"),
+        (
+            {"current_pairs": 4, "proposed": 128, "current": 512, "current_gain_log": -0.1},
+            "now measured at -9.5 %",
+        ),
+    ],
+)
+def test_what_slots_measured_is_not_called_predicted(change: dict[str, Any], says: str) -> None:
+    assert says in gate(replace(GOOD, **change), POLICY, ALLOWED).reason
+
+
 DOUBTED = replace(GOOD, proposed=128, doubted=Doubted(16, math.log(2.0), math.log(0.5)))
 REGRESSED = (Regression(512, "up", -0.34, 120.0),)
 LOSS = replace(GOOD, current=512, proposed=128, current_gain_log=-0.1, gain_log=0.0, lower_log=0.0)
@@ -146,6 +161,8 @@ CASES: list[tuple[str, str, str, Recommendation, Policy, History]] = [
     ("regression", "refuse", "-34.0 %", GOOD, POLICY, replace(ALLOWED, regressions=REGRESSED)),
     ("early", "hold", "2 s; 5 s", GOOD, POLICY, replace(ALLOWED, early="it has lasted 2 s; 5 s")),
     ("dwell", "hold", "9.9 s ago", GOOD, POLICY, replace(ALLOWED, since_change_s=9.9)),
+    ("dwell", "hold", "9.9 s", GOOD, POLICY, replace(ALLOWED, since_change_s=9.9, onward=True)),
+    ("dwell", "hold", "9.9 s", GOOD, POLICY, replace(ALLOWED, since_change_s=9.9, trusted=True)),
     (
         "undecided",
         "hold",
@@ -198,6 +215,7 @@ PASSES: list[tuple[Recommendation, Policy, History]] = [
     (replace(GOOD, lower_log=math.log1p(0.05)), POLICY, ALLOWED),
     (GOOD, POLICY, replace(ALLOWED, since_change_s=10.0)),
     (GOOD, POLICY, replace(ALLOWED, since_change_s=0.0, phase_changed=True)),
+    (GOOD, POLICY, replace(ALLOWED, since_change_s=0.0, onward=True, trusted=True)),
     (GOOD, PRESSED, replace(ALLOWED, memory_pressure=0.1, io_pressure=0.2)),
     (replace(GOOD, proposed=2048), POLICY, replace(ALLOWED, trusted=True)),
     (GOOD, POLICY, replace(ALLOWED, regressions=(Regression(512, "down", -0.3, 9.0),))),
