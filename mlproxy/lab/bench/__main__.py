@@ -19,8 +19,8 @@ from mlproxy.lab.bench.report import Report
 from mlproxy.lab.bench.setup import Setup
 from mlproxy.lab.lock import LOCK_PATH, lab_lock
 
-BENCHES = ("reaction", "grid", "iosched", "noharm", "cost", "writeback", "replay")
-OFFLINE = ("replay",)
+BENCHES = ("reaction", "grid", "iosched", "noharm", "cost", "writeback", "replay", "unseen")
+OFFLINE = ("replay", "unseen")
 """Benches that need no device, and so no lab of their own."""
 
 WAIT_S = 4 * 3600.0
@@ -61,7 +61,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only",
         default="",
-        help="workloads of grid, noharm; parts of writeback",
+        help="workloads of grid, noharm, replay, unseen; parts of writeback",
         metavar="NAME,...",
     )
     parser.add_argument("--model", action="append", default=[], metavar="ADAPTER=DIR")

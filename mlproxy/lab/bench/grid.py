@@ -61,6 +61,12 @@ def judge(report: Report, cells: Sequence[Cell], perfect: Sequence[float]) -> No
         f"{len(short)} below, geometric mean {geometric_mean([c.share for c in cells]):.3f}",
         not short,
     )
+    well = [cell.static_share for cell in cells]
+    report.judge(
+        "the same by the static runs of the values held, which noise touches less",
+        f"{sum(share < SHARE for share in well)} below, geometric mean {geometric_mean(well):.3f}",
+        None,
+    )
     lucky = sum(share >= SHARE for share in perfect)
     report.judge(
         f"the best value itself, held without an agent, at >= {SHARE}",

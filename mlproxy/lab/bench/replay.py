@@ -72,14 +72,17 @@ def run(report: Report, setup: Setup) -> None:
 
 
 def recorded(
-    adapter: Adapter, rows: Iterable[Mapping[str, Any]], names: Sequence[str]
+    adapter: Adapter,
+    rows: Iterable[Mapping[str, Any]],
+    names: Sequence[str],
+    profile: str = PROFILE,
 ) -> dict[str, Recorded]:
-    """The workloads of these names on PROFILE. A row without a window is left out."""
+    """The workloads of these names on one device. A row without a window is left out."""
     rates: dict[str, dict[int, list[Rates]]] = defaultdict(lambda: defaultdict(list))
     progress: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         windows = windows_of(row)
-        if row["profile"] != PROFILE or row["workload"] not in names or not windows:
+        if row["profile"] != profile or row["workload"] not in names or not windows:
             continue
         value = int(setting_of(adapter, row["effective"])[KNOB])
         rates[row["workload"]][value] += map(rates_of, windows)
