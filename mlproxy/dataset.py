@@ -70,7 +70,7 @@ class Dataset:
 
 
 def unit_of(group: str) -> str:
-    """What is left out as a whole: "#" numbers cases of one agent, which may be of one workload."""
+    """What is left out as a whole: after "#" stands a case, of one agent or of one workload."""
     return group.partition("#")[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlproxy.adapter import Adapter
@@ -20,6 +21,10 @@ from mlproxy.lab.variants import READAHEAD_VARIANTS
 from mlproxy.lab.workload import IOSCHED_TRAINING, TRAINING, Workload
 
 RUNTIME_S, RAMP_S = 2.05, 0.6
+CUT, CUT_S = "#cut", 1.05
+"""Who opens a file, reads for a second and goes loses what was read ahead by then: such runs, from
+their first read on, are a case of their own of the same workload (`unit_of`)."""
+
 QUICK = 4
 """A quick sweep takes every fourth workload."""
 
@@ -38,6 +43,8 @@ def sweep(
     if not arms:
         raise LabError(f"adapter {adapter.name} declares no settings to sweep")
     rows = declare(workloads, arms, repeats, runtime_s=RUNTIME_S, ramp_s=RAMP_S)
+    if adapter.subject == "bdi":
+        rows += declare(cut(workloads), arms, repeats, runtime_s=CUT_S, ramp_s=0.0)
     done = 0
     for profile in profiles:
         with TestBed(profile) as bed:
@@ -63,6 +70,11 @@ def workloads_of(adapter: Adapter) -> tuple[Workload, ...]:
     if adapter.subject == "disk":
         return IOSCHED_TRAINING + IOSCHED_VARIANTS
     return TRAINING + READAHEAD_VARIANTS
+
+
+def cut(workloads: Sequence[Workload]) -> list[Workload]:
+    """The same under the names that runs of CUT_S are kept by."""
+    return [replace(workload, name=workload.name + CUT) for workload in workloads]
 
 
 def setting_arm(adapter: Adapter, setting: Setting) -> Arm:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from mlproxy.dataset import unit_of
 from mlproxy.knob import Setting
 from mlproxy.lab import sweep as module
 from mlproxy.lab.profile import PROFILES
 from mlproxy.lab.rows import read_rows, records_of
-from mlproxy.lab.sweep import setting_arm, sweep, workloads_of
+from mlproxy.lab.sweep import CUT, setting_arm, sweep, workloads_of
 from mlproxy.lab.workload import TRAINING, by_name
 from mlproxy_iosched import IoschedAdapter
 from mlproxy_readahead import ReadaheadAdapter
@@ -57,14 +58,18 @@ def test_a_real_sweep_resumes_and_its_rows_are_records(
     monkeypatch.setattr(module, "workloads_of", lambda adapter: chosen)
     rows = tmp_path / "rows.jsonl"
     adapter = TwoValues()
-    assert sweep(adapter, [PROFILES["ssd-dilated"]], rows, 1) == 4
+    assert sweep(adapter, [PROFILES["ssd-dilated"]], rows, 1) == 8
     assert sweep(adapter, [PROFILES["ssd-dilated"]], rows, 1) == 0
     records = records_of(adapter, read_rows([rows]))
     assert {(r.group, r.setting["read_ahead_kb"]) for r in records} == {
-        (f"ssd-dilated/{workload.name}", value) for workload in chosen for value in (4, 512)
+        (f"ssd-dilated/{workload.name}{case}", value)
+        for workload in chosen
+        for case in ("", CUT)
+        for value in (4, 512)
     }
     for record in records:
         assert record.metrics["progress"] > 0
         assert all((window["read_kb_per_request"] or 0) >= 4 for window in record.windows)
+    assert {unit_of(r.group) for r in records} == {f"ssd-dilated/{w.name}" for w in chosen}
     mapped = {r.setting["read_ahead_kb"]: r for r in records if "mmap" in r.group}
     assert mapped[512].metrics["progress"] < mapped[4].metrics["progress"] / 2

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlproxy.adapter import Adapter
+from mlproxy.dataset import unit_of
 from mlproxy.errors import LabError
 from mlproxy.lab.bench.replay import ADAPTER, ROWS, Recorded, play, recorded
 from mlproxy.lab.bench.report import Report
@@ -68,13 +69,13 @@ def unseen(
     fold_of = folds_of((row["workload"] for row in rows), seed)
     profiles = sorted({row["profile"] for row in rows})
     for fold in sorted(set(fold_of.values())):
-        names = [name for name, its in sorted(fold_of.items()) if its == fold]
-        rest = records_of(adapter, (row for row in rows if fold_of[row["workload"]] != fold))
+        out = sorted({row["workload"] for row in rows if fold_of[unit_of(row["workload"])] == fold})
+        rest = records_of(adapter, (row for row in rows if row["workload"] not in out))
         with tempfile.TemporaryDirectory(prefix="mlproxy-unseen-") as folder:
             train(adapter, rest, Path(folder))
             model = load_model(adapter, folder)
         for profile in profiles:
-            for name, workload in recorded(adapter, rows, names, profile).items():
+            for name, workload in recorded(adapter, rows, out, profile).items():
                 if len(workload.rates) < FEWEST_VALUES:
                     continue
                 for start in sorted(workload.rates.keys() & set(starts)):
