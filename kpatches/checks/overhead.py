@@ -2,8 +2,9 @@
 
 Runs overhead.c, compiled as PROGRAM, event by event: unpatched on a kernel without the
 series; otherwise with the proxies off, counting, and under a lease whose value is that of
-the baseline, so that only the hooks differ.  Prints `cost STATE EVENT P10 P50 P75 P90
-MEAN` in instructions, which overhead_table.py compares.
+the baseline, so that only the hooks differ.  What a lease's timer costs others is seen
+where a task sleeps: counting, while another device is leased.  Prints `cost STATE EVENT
+P10 P50 P75 P90 MEAN` in instructions, which overhead_table.py compares.
 """
 
 from __future__ import annotations
@@ -110,6 +111,16 @@ class State:
         self.repeats = repeats
         self.measure = measure
 
+    def run_beside(
+        self, event: Event, device: lab.Device, other: lab.Device, checks: lab.Checks
+    ) -> None:
+        """As run(), in the state "elsewhere" with a lease of the other device."""
+        if self.name != "elsewhere":
+            self.run(event, device, checks)
+        elif event.is_asleep:
+            with lease_of(other):
+                self.run(event, device, checks)
+
     def run(self, event: Event, device: lab.Device, checks: lab.Checks) -> None:
         if self.name == "unpatched":
             self._repeat(event, None)
@@ -151,6 +162,19 @@ class State:
             print(f"cost {self.name} {event.name} {self.measure(event)}", flush=True)
 
 
+@contextmanager
+def lease_of(device: lab.Device) -> Iterator[None]:
+    proxy = lab.Proxy(device)
+    proxy.put("lease_ms", LEASE_MS)
+    proxy.put("mode_limit", "learning")
+    recommend_baseline(proxy)
+    try:
+        yield
+    finally:
+        proxy.put("mode_limit", "emergency")
+        proxy.close()
+
+
 def counted(proxy: lab.Proxy, event: Event) -> int:
     return sum(proxy.number(f"features/{name}") for name in COUNTERS[event.provider])
 
@@ -161,6 +185,7 @@ def states(measure: Callable[[Event], str], repeats: int) -> list[State]:
     return [
         State("off", repeats, measure),
         State("counting", repeats, measure),
+        State("elsewhere", repeats, measure),
         State("leased", 2 * repeats, measure),
     ]
 
@@ -186,12 +211,12 @@ def run(options: argparse.Namespace, checks: lab.Checks) -> None:
 
         for state in states(measure, options.repeats):
             for event in EVENTS:
-                device = asleep if event.is_asleep else inline
+                device, other = (asleep, inline) if event.is_asleep else (inline, asleep)
                 (device.bdi / "read_ahead_kb").write_text(str(event.read_ahead_kb))
                 scheduler = Path(f"/sys/block/{device.name}/queue/scheduler")
                 scheduler.write_text(event.scheduler)
                 with dirty_limits(event.dirty_kb):
-                    state.run(event, device, checks)
+                    state.run_beside(event, device, other, checks)
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-FIELDS = re.compile(r"\b(advised|mmap_miss|_?ml_\w+)\b")
+FIELDS = re.compile(r"\b(mmap_miss|_?ml_\w+)\b")
 """In a line of a file that was there before: what the series added, or made narrower."""
 ACCESS = re.compile(r"(read|write|race|assert)\b.* (to|at) |race at unknown origin")
 FRAME = re.compile(r" (?:\? )?([\w.]+)\+0x([0-9a-f]+)/0x([0-9a-f]+)")
