@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from mlproxy.leases import Leases
 from mlproxy.lock import Locks
 from mlproxy.mode import Mode
 from mlproxy.proxy import Proxy
-from mlproxy.record import KnobRecord, Record
+from mlproxy.record import KnobRecord, Record, fresh
 from mlproxy.recover import settle
 from mlproxy.restore import Outcome, Restored, Restorer, plan
 from mlproxy.tree import Tree
@@ -75,6 +74,12 @@ class Actuator:
         if locks is not None:
             locks.release()
 
+    def begin(self, proxy: Proxy, adapter: Adapter) -> dict[str, Value]:
+        """Hold a proxy and record its baselines, as the first `set` would; what its knobs hold,
+        by name. Raises: as `set`."""
+        self.hold(proxy)
+        return dict(self._session(proxy, adapter).last)
+
     def baselines(self, proxy: Proxy) -> dict[str, Value]:
         """What each knob held before us, by name; empty before the first `set`."""
         session = self._sessions.get(proxy.id)
@@ -95,14 +100,16 @@ class Actuator:
         Raises:
             Overridden: somebody else changed the knob, or one that the kernel resets with
                 it; nothing was written, and until `restore` nothing will be.
-            WriteRefused: out of `clamp`, or the kernel refused or changed the value; the
-                old value is back.
+            WriteRefused: out of `clamp`, of another device by now, or the kernel refused or
+                changed the value; the old value is back.
             JournalError: nothing was written.
             Busy, NotPermitted: see `hold`.
         """
         self.hold(proxy)
         session = self._session(proxy, adapter)
         held = self._untouched(session, knob)
+        if value != self._recorded(session, knob.name).baseline:
+            self._refuse_stranger(proxy)
         steps = plan(adapter, self._view(session), knob.name, held, value)
         self._check_clamp(session, knob, [*steps, value], clamp)
         if not steps:
@@ -121,7 +128,8 @@ class Actuator:
         """Put every baseline back, except where somebody else changed the knob.
 
         The next `set` records fresh baselines, so an override ends here. Returns one line
-        per knob that we changed; [] where we changed none.
+        per knob that we changed; [] where we changed none. What the kernel refused is still ours
+        to restore.
         """
         ended = self.leases.restore(proxy, why)
         session = self._sessions.pop(proxy.id, None)
@@ -129,7 +137,12 @@ class Actuator:
             return ended
         record = self.journal.record(session.id)
         adapter, last = session.adapter, session.last
-        return ended + Restorer(record, self.journal, self._files, adapter, last).run(why)
+        report = Restorer(record, self.journal, self._files, adapter, last).run(why)
+        refused = [line.knob for line in report if line.outcome is Outcome.REFUSED]
+        if refused:
+            session.last |= self._holds(session, refused)
+            self._sessions[proxy.id] = session
+        return ended + report
 
     def keep(self, proxy: Proxy) -> None:
         """Leave the values in force on purpose (on_exit: keep) and let the proxy go; the
@@ -143,7 +156,9 @@ class Actuator:
         if proxy.id not in self._sessions:
             self._refuse_stranger(proxy)
             record = self._record(proxy, adapter)
-            last = {name: self._files.read(knob.path) for name, knob in record.knobs.items()}
+            last = record.baselines
+            if record.open:  # taken over
+                last = {name: self._files.read(knob.path) for name, knob in record.knobs.items()}
             self._sessions[proxy.id] = _Session(proxy, adapter, record.id, last)
         return self._sessions[proxy.id]
 
@@ -160,7 +175,7 @@ class Actuator:
                 if record.kept and record.identity == proxy.identity:
                     return self._take_over(record)
                 self._settle(record, adapter)
-        record = self._fresh(proxy, adapter)
+        record = fresh(proxy, adapter, self._files)
         self.journal.begin(record)
         return record
 
@@ -178,17 +193,6 @@ class Actuator:
         self.journal.keep(record.id, False)
         self.journal.use(record.id)
         return self.journal.record(record.id)
-
-    def _fresh(self, proxy: Proxy, adapter: Adapter) -> Record:
-        """Baselines of all knobs that can be read, in the adapter's order."""
-        knobs = {}
-        for knob in adapter.knobs:
-            path = proxy.knobs.get(knob.name)
-            value = None if path is None else self._files.find(path)
-            if path is not None and value is not None:
-                knobs[knob.name] = KnobRecord(path, value, knob.disturbs)
-        id = os.urandom(6).hex()
-        return Record(id, proxy.id, adapter.name, proxy.object_path, proxy.identity, knobs)
 
     def _untouched(self, session: _Session, knob: Knob) -> Value:
         """What the knob holds, once it is sure that nobody else changed it or a sibling."""
@@ -264,12 +268,15 @@ class Actuator:
 
     def _remember(self, session: _Session, knob: Knob) -> None:
         """What the write left, here and in the knobs that the kernel reset with it."""
-        paths = {name: session.proxy.knobs[name] for name in self._affected(session, knob)}
-        read = {name: self._files.find(path) for name, path in paths.items()}
-        seen = {name: value for name, value in read.items() if value is not None}
+        seen = self._holds(session, self._affected(session, knob))
         session.last.update(seen)
         siblings = {name: value for name, value in seen.items() if name != knob.name}
         self.journal.done(session.id, knob.name, siblings)
+
+    def _holds(self, session: _Session, names: list[str]) -> dict[str, Value]:
+        """What knobs hold now, of those that can be read."""
+        read = {name: self._files.find(session.proxy.knobs[name]) for name in names}
+        return {name: value for name, value in read.items() if value is not None}
 
     def _in_force(self, session: _Session, knob: Knob, shown: Value) -> Value:
         real = session.adapter.effective(self._view(session), knob.name)

@@ -22,7 +22,6 @@ from mlproxy.look import (
     doubtful,
     is_blind,
 )
-from mlproxy.mode import Mode
 from mlproxy.reading import Progress
 from mlproxy.ruling import NS, Ruling
 from mlproxy.seat import Seat
@@ -62,14 +61,14 @@ class Controller(Tenure):
         self.changed_ns: int | None = None
         self.due_ns = now_ns
         self.rulings = 0
-        self.may_look = True
         self.looks = 0
         self.look_ns = 0
         self._doubts = 0
         self._looked_ns: int | None = None
         self._informed_ns: int | None = None
         self._back: dict[str, Value] | None = None
-        self._refused = False
+        self.written: set[str] = set()
+        self.overrides = lambda knob: 0
         self.tried = Tried()
         self._sample: Sample | None = None
         self.vigil = vigil_over(seat)
@@ -130,9 +129,8 @@ class Controller(Tenure):
     def conclude(self, verdict: Verdict, now_ns: int) -> None:
         """The gate has spoken: renew what rules, or let it lapse; a look is over."""
         self.verdict = verdict
-        self._refused = verdict.action == "refuse"
-        if self.ruling is not None and verdict.action == "hold":
-            self.ruling.renew(now_ns)
+        if self.ruling is not None:
+            self.ruling.conclude(verdict, now_ns)
         if self.look is not None:
             self._end_look(now_ns)
 
@@ -184,6 +182,7 @@ class Controller(Tenure):
     def changed(self, setting: dict[str, Value], change: Change, now_ns: int) -> None:
         """A change was made and `setting` is in force; what comes next must settle first."""
         self.setting = setting
+        self.written.add(change.knob)
         settle_s = self.seat.adapter.knob(change.knob).settle_s
         slots = self.ruling.plan if self.ruling and change.why == "slot" else None
         if slots is not None:
@@ -193,8 +192,9 @@ class Controller(Tenure):
         if change.why != "step":  # a step follows what it limits: nothing leaps
             self.watch.settle(now_ns + round(settle_s * NS))
         self._back = None
-        if self.ruling is not None and change.why in ("gain", "step"):
-            self.ruling.renew(max(now_ns, self.watch.settled_ns))
+        ruling = self.ruling
+        if ruling is not None and not ruling.refused and change.why in ("gain", "step"):
+            ruling.renew(max(now_ns, self.watch.settled_ns))
 
     def schedule(self, now_ns: int) -> None:
         """Set when to be asked next: a settling, window or slot that ends."""
@@ -265,7 +265,7 @@ class Controller(Tenure):
     def _consider_look(self, shifted: bool, now_ns: int) -> None:
         """At a blind value: look at once if nothing is known or something moved, else when
         it is due; meanwhile what rules goes on."""
-        if self.ruling is not None and not self._refused:
+        if self.ruling is not None and not self.ruling.refused:
             self.ruling.renew(now_ns)
         every_ns = round(self.seat.policy.look.every_s * NS)
         wait_ns = every_ns // 3 if shifted else every_ns
@@ -279,10 +279,7 @@ class Controller(Tenure):
             self._begin_look(*found, now_ns)
 
     def _begin_look(self, knob: Knob, value: Value | None, now_ns: int) -> None:
-        """Unless nothing may be written, not even for a look."""
-        rules = self.seat.policy
-        observes = Mode.EMERGENCY in (rules.mode, rules.start) or not self.may_look
-        if self.seat.lacks or self.stood_down or value is None or self.look or observes:
+        if value is None or self.look or not self.may_look(knob):
             return
         self.look = Look(knob, value, self._held(), now_ns)
         if self.ruling is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from mlproxy.controller import Controller
@@ -14,7 +15,7 @@ from mlproxy.mode import Mode
 from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import NS, open_ruling
 from mlproxy.step import judge_answer
-from mlproxy.trial import Judged, Result, TrialState
+from mlproxy.trial import Event, Judged, Result, TrialState
 from mlproxy.trust import Key, Trust, TrustStore, identity_key
 from mlproxy.verdict import History, Verdict
 
@@ -55,6 +56,9 @@ class Judgement:
         if not treated:
             controller.rule(None)
             return
+        if rec.knob not in treated:  # that one goes back: what is left is on trial
+            name, held = next(iter(treated.items()))
+            rec = replace(rec, knob=name, current=held, proposed=held, baseline=baseline[name])
         state = self._state(controller, rec)
         resolution_s = self._resolution_s.get(rec.proxy)
         seat = controller.seat
@@ -69,9 +73,14 @@ class Judgement:
             open_ruling(*rules, slowest, resolution_s, now_ns, number=number, seen=seen)
         )
 
+    def overrides(self, controller: Controller, knob: str) -> int:
+        """How often somebody else wrote a knob over our value in the last day."""
+        return self._trust.overrides(identity_key(controller.seat.proxy), knob)
+
     def overridden(self, controller: Controller, knob: str) -> None:
-        """Remember that somebody else wrote a knob over our value."""
-        self._trust.overridden(identity_key(controller.seat.proxy), knob)
+        """Remember that somebody else wrote a knob over our value, if it ever held one."""
+        if knob in controller.written:
+            self._trust.overridden(identity_key(controller.seat.proxy), knob)
 
     def learn(self, controller: Controller, judged: Judged) -> float | None:
         """Keep what a pair taught; on a regress take the ruling back at once (promise 6).
@@ -90,16 +99,20 @@ class Judgement:
                 self._trust.put(key, Trust(k=judged.state.k))
                 return None
             return self._trust.regress(key, rec.proposed, gain.mean if gain else 0.0)
+        if judged.event is Event.PROMOTED and len(controller.seat.asked(ruling.treated)) > 1:
+            return None  # nobody can tell which of the knobs has earned it
         earned = judged.state
         log = gain.mean if gain else 0.0
         self._trust.put(key, Trust(earned.mode, earned.k, earned.pairs, log))
         return None
 
     def _state(self, controller: Controller, rec: Recommendation) -> TrialState:
-        """The trial starts in the mode that this direction has earned before."""
+        """The trial starts in the mode that this direction has earned before; who only observes
+        uses nothing of that."""
         policy = controller.seat.policy
         earned = self._trust.get(self._key(controller, rec))
-        mode = earned.mode if earned else policy.start
+        observes = policy.start is Mode.EMERGENCY
+        mode = earned.mode if earned and not observes else policy.start
         measurable = rec.proxy in self._resolution_s
         if not measurable and policy.trust == "measured":
             mode = min(mode, Mode.LEARNING)
@@ -115,7 +128,7 @@ class Judgement:
             mode=state.mode,
             paused=paused,
             stood_down=controller.stood_down,
-            overrides=self._trust.overrides(identity_key(seat.proxy), rec.knob),
+            overrides=self.overrides(controller, rec.knob),
             window_age_s=max(now_ns - controller.watch.seen_ns, 0) / NS,
             kernel=seat.kernel[knob.name],
             adapter=seat.own_range(knob),

@@ -24,12 +24,10 @@ class KernelRuling(Ruling):
 
     Args:
         reading: the last that was read of its proxy.
-        refused: the gate's last word was against it, so that wins do not renew it either.
         until_ns: end of the kernel's lease as last renewed; None before the first commit.
     """
 
     reading: KernelReading | None = None
-    refused: bool = False
     until_ns: int | None = None
     _last: KernelReading | None = None
     _over: bool = False

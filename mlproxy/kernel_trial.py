@@ -111,13 +111,13 @@ def trial_event(before: KernelReading, now: KernelReading, due: bool) -> Event |
 
     Args:
         due: the lease was over, by the clock. One that ended before was ended by the trial:
-            two bad pairs show as mode emergency, the slow way down does not.
+            two bad pairs show as mode emergency, the slow way down does not. Or somebody
+            stopped it with mode_limit, which says nothing of the value.
     """
     if before.leased and not now.leased:
-        if due or not now.counts:
+        if due or not now.counts or now.limit is Mode.EMERGENCY:
             return None
-        stopped = now.mode is Mode.EMERGENCY and now.limit is not Mode.EMERGENCY
-        return Event.EMERGENCY if stopped else Event.NO_GAIN
+        return Event.EMERGENCY if now.mode is Mode.EMERGENCY else Event.NO_GAIN
     if now.mode > before.mode:
         return Event.PROMOTED
     return Event.DEMOTED if now.mode < before.mode else None

@@ -19,7 +19,7 @@ from mlproxy.decide import Answer, Question
 from mlproxy.errors import Postponed
 from mlproxy.kernel_ruling import KernelRuling
 from mlproxy.kernel_trial import KernelReading, kernel_reading
-from mlproxy.knob import Value
+from mlproxy.knob import Knob, Value
 from mlproxy.lease import COMMIT, LIMIT, PausedByKernel, lease_ms
 from mlproxy.look import DOUBT_AGAIN_S, DOUBT_LOOKS
 from mlproxy.mode import Mode
@@ -95,7 +95,6 @@ class LeasedController(Controller):
 
     def __init__(self, seat: Seat, meter: Meter | None, now_ns: int) -> None:
         super().__init__(seat, meter, now_ns)
-        self.may_look = False  # the baseline's slots come back by themselves
         self.reading: KernelReading | None = None
         self._names = tuple(knob.name for knob in seat.watched)
         self._taken_ns = now_ns
@@ -124,6 +123,10 @@ class LeasedController(Controller):
         values = self._sample.values if self._sample else {}
         found = {name: values.get(f"kernel.{name}") for name in self.seat.adapter.class_features}
         return {name: int(value) for name, value in found.items() if value is not None}
+
+    def may_look(self, knob: Knob) -> bool:
+        """Never: the baseline's slots come back by themselves."""
+        return False
 
     def left(self, knob: str) -> Value | None:
         """What the knob's own file should hold: it is never written here."""
@@ -156,13 +159,6 @@ class LeasedController(Controller):
             self._tried_ns, self._tries = now_ns, self._tries + 1
         return found
 
-    def conclude(self, verdict: Verdict, now_ns: int) -> None:
-        """As Controller.conclude; what is refused is not kept alive by winning either, unless
-        only another value is not sure enough."""
-        super().conclude(verdict, now_ns)
-        if isinstance(self.ruling, KernelRuling):
-            self.ruling.refused = verdict.action == "refuse" and verdict.rule not in UNSURE
-
     def wanted(self, now_ns: int, paused: bool) -> Change | None:
         """The next write that is due: allow, commit, renew, withdraw or stop."""
         if self.stood_down or self.seat.lacks or self._observes:
@@ -191,6 +187,7 @@ class LeasedController(Controller):
             self._asked = None if change.value == Mode.EMERGENCY else {}
             return
         self._asked = dict(change.values)
+        self.written |= set(change.values)
         if isinstance(self.ruling, KernelRuling):
             self.ruling.committed(now_ns)
         if change.why != SILENT:

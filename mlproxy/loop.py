@@ -10,6 +10,8 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from mlproxy.actuator import Actuator
@@ -18,6 +20,7 @@ from mlproxy.decide import Answer, recommend
 from mlproxy.errors import MlproxyError, Overridden, Postponed
 from mlproxy.judgement import Judgement
 from mlproxy.ledger import Ledger
+from mlproxy.restore import Outcome, Restored
 from mlproxy.ruling import NS
 from mlproxy.snapshot import Sample
 from mlproxy.transports.base import Transport
@@ -33,7 +36,8 @@ PATROL_S = 1.0
 class Agent:
     """Observes, decides, applies and measures until it is stopped.
 
-    Everything that it changed is taken back by `close`, unless the policy says keep.
+    Everything that it changed is taken back by `close`, unless the policy says keep; `unrestored`
+    is what the kernel refused even then.
     """
 
     def __init__(
@@ -54,6 +58,9 @@ class Agent:
         self._ledger = ledger
         self._pause = str(state / PAUSE)
         self._stopped = False
+        self.unrestored: list[Restored] = []
+        for controller in self.controllers:
+            controller.overrides = partial(judgement.overrides, controller)
 
     def run(self, seconds: float = math.inf) -> None:
         """Tick until `seconds` are over or `stop` is called."""
@@ -89,17 +96,26 @@ class Agent:
 
     def close(self) -> None:
         """Take everything back, or keep it where the policy says so."""
-        for controller in self.controllers:
-            proxy = controller.seat.proxy
-            kept = controller.seat.policy.on_exit == "keep" and not proxy.lease
-            if kept and not controller.stood_down:
-                controller.look = None  # what a look tried is not what is kept
+        with ExitStack() as ending:  # what one raises keeps no other from its end
+            ending.callback(self._ledger.publish, self.controllers, "not running", final=True)
+            for controller in reversed(self.controllers):
+                ending.callback(self._end, controller)
+
+    def _end(self, controller: Controller) -> None:
+        """Let one proxy go, before anything is said of it."""
+        proxy = controller.seat.proxy
+        kept = controller.seat.policy.on_exit == "keep" and not proxy.lease
+        if kept and not controller.stood_down:
+            controller.look = None  # what a look tried is not what is kept
+            try:
                 self._act(controller, self._tree.now_ns(), bool(self._paused()))
+            finally:
                 self._actuator.keep(proxy)
-            else:
-                self._ledger.restored(self._actuator.restore(proxy, "exit"))
-                self._actuator.release(proxy)
-        self._ledger.publish(self.controllers, "not running", final=True)
+            return
+        restored = self._actuator.restore(proxy, "exit")
+        self._actuator.release(proxy)
+        self.unrestored += [line for line in restored if line.outcome is Outcome.REFUSED]
+        self._ledger.restored(restored)
 
     def _observe(self, controller: Controller, samples: Mapping[str, Sample], now_ns: int) -> None:
         sample = samples.get(controller.seat.proxy.id)
@@ -189,7 +205,7 @@ class Agent:
         file = self._pause
         try:
             os.stat(file)  # noqa: PTH116 (every tick: a tenth of what a Path costs)
-            return Path(file).read_text().strip() or f"{file} exists"
+            return Path(file).read_text(errors="replace").strip() or f"{file} exists"
         except FileNotFoundError:
             return ""
         except OSError as error:

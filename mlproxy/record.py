@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mlproxy.adapter import Adapter
 from mlproxy.errors import JournalError
 from mlproxy.knob import Value
-from mlproxy.proxy import Identity
+from mlproxy.knobfile import KnobFiles
+from mlproxy.proxy import Identity, Proxy
 
 VERSION = 1
 NOTHING: dict[str, frozenset[Value]] = {
@@ -120,6 +123,18 @@ class Record:
             resets = record.knobs[sibling].resets | {value}
             record = record.change(sibling, resets=resets)
         return record
+
+
+def fresh(proxy: Proxy, adapter: Adapter, files: KnobFiles) -> Record:
+    """A new record: baselines of all knobs that can be read, in the adapter's order."""
+    knobs = {}
+    for knob in adapter.knobs:
+        path = proxy.knobs.get(knob.name)
+        value = None if path is None else files.find(path)
+        if path is not None and value is not None:
+            knobs[knob.name] = KnobRecord(path, value, knob.disturbs)
+    id = os.urandom(6).hex()
+    return Record(id, proxy.id, adapter.name, proxy.object_path, proxy.identity, knobs)
 
 
 def baseline_line(record: Record) -> Line:

@@ -118,7 +118,7 @@ class Restorer:
         knob, found = self._record.knobs[name], self._found[name]
         if found is None or found == knob.baseline:
             return True
-        if self._last is not None and found != self._last.get(name):
+        if self._last is not None and found != self._last.get(name) and found not in knob.pending:
             return False
         if found in knob.ours or _is_rounded(found, knob) or self._covered(name):
             return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from mlproxy.attempt import UNSURE
 from mlproxy.gain import Gain
 from mlproxy.knob import Knob, Unit, Value
 from mlproxy.mode import Mode
@@ -25,6 +26,7 @@ from mlproxy.trial import (
     is_bad,
     judge,
 )
+from mlproxy.verdict import Verdict
 
 NS = 1_000_000_000
 
@@ -51,6 +53,7 @@ class Ruling:
             earned begins: a pair that is clearly lost takes the value back.
         passed: that pair was measured and did not look lost.
         objection: the guard that failed, in words; "" while none did.
+        refused: the gate's last word was against it, so that nothing else renews it.
     """
 
     recommendation: Recommendation
@@ -65,6 +68,7 @@ class Ruling:
     checking: bool = False
     passed: bool = False
     objection: str = ""
+    refused: bool = False
     pairing: Pairing = field(default_factory=Pairing)
     _index: int = 0
     _counted_from: tuple[int, Progress] | None = None
@@ -121,6 +125,13 @@ class Ruling:
         """The ends of washout and slot that are still to come."""
         ends = (self.washout_end_ns, self.slot_end_ns)
         return [end for end in ends if end is not None and end > now_ns]
+
+    def conclude(self, verdict: Verdict, now_ns: int) -> None:
+        """The gate has spoken: a hold confirms the recommendation; a refusal is not overruled by
+        what slots measure, unless only another value is not sure enough."""
+        self.refused = verdict.action == "refuse" and verdict.rule not in UNSURE
+        if verdict.action == "hold":
+            self.renew(now_ns)
 
     def renew(self, now_ns: int) -> None:
         """The recommendation was confirmed: its lease starts anew."""
@@ -181,7 +192,7 @@ class Ruling:
         seen = weighed(pair, self.objective)
         judged = judge(self.state, seen, self.policy.mode, strikes=strikes)
         self.state, self.checking = judged.state, False
-        if judged.result is Result.WIN:
+        if judged.result is Result.WIN and not self.refused:
             self.renew(now_ns)
         self._follow(now_ns)
         return judged

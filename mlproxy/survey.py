@@ -20,6 +20,7 @@ from mlproxy.snapshot import Sample, Window
 from mlproxy.step import judge_answer
 from mlproxy.transports.base import Transport
 from mlproxy.tree import Tree
+from mlproxy.trust import TrustStore, identity_key
 from mlproxy.verdict import History, Verdict
 from mlproxy.view import View
 from mlproxy.watch import see
@@ -45,12 +46,23 @@ class Finding:
 
 
 class Survey:
-    """Observes seats for a while, then asks their models and the gate."""
+    """Observes seats for a while, then asks their models and the gate.
 
-    def __init__(self, tree: Tree, transport: Transport, seats: Sequence[Seat]) -> None:
+    Args:
+        trust: what earlier runs found of these proxies; None: nothing is known.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        transport: Transport,
+        seats: Sequence[Seat],
+        trust: TrustStore | None = None,
+    ) -> None:
         self._tree = tree
         self._transport = transport
         self._seats = seats
+        self._trust = trust
         self._evidence = {seat.proxy.id: Evidence() for seat in seats}
         self._reasons = {seat.proxy.id: "no I/O was seen" for seat in seats}
         self._pressure: dict[str, Pressure] = {}
@@ -122,16 +134,22 @@ class Survey:
         blind = blind_reason(seat, answer)
         if blind:
             return Finding(seat, answer, Verdict("hold", "blind", blind), blind)
-        history = survey_history(seat, rec, pressure)
+        history = survey_history(seat, rec, pressure, self._trust)
         rec, verdict = judge_answer(answer, seat.policy, history)
         return Finding(seat, replace(answer, recommendation=rec), verdict, verdict.reason)
 
 
-def survey_history(seat: Seat, rec: Recommendation, pressure: Pressure) -> History:
-    """The history of a seat that nothing was done to yet: no dwell, no regressions."""
+def survey_history(
+    seat: Seat, rec: Recommendation, pressure: Pressure, trust: TrustStore | None
+) -> History:
+    """The history of a seat that nothing was done to yet: no dwell, but what earlier runs
+    measured to be worse, and what other tools rewrote."""
+    place = identity_key(seat.proxy), rec.knob
     knob = seat.adapter.knob(rec.knob)
     return History(
         mode=Mode.RECOMMENDATION.under(seat.policy.mode),
+        overrides=trust.overrides(*place) if trust else 0,
+        regressions=trust.regressions(*place) if trust else (),
         kernel=seat.kernel[knob.name],
         adapter=seat.own_range(knob),
         grid=knob.grid,

@@ -5,10 +5,14 @@ These are the answers for a knob that is written directly; leased.py has the oth
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mlproxy.attempt import UNSURE, attempt
 from mlproxy.decide import Answer
 from mlproxy.errors import Postponed
-from mlproxy.knob import Value
+from mlproxy.gate import MAX_OVERRIDES
+from mlproxy.knob import Knob, Value
+from mlproxy.mode import Mode
 from mlproxy.recommendation import Recommendation
 from mlproxy.ruling import Ruling
 from mlproxy.seat import Seat
@@ -17,11 +21,16 @@ from mlproxy.vigil import Vigil
 
 
 class Tenure:
-    """Base of all controllers."""
+    """Base of all controllers.
+
+    `overrides` counts how often another tool rewrote a knob in the last day.
+    """
 
     seat: Seat
     setting: dict[str, Value]
     ruling: Ruling | None
+    stood_down: str
+    overrides: Callable[[str], int]
     vigil: Vigil | None = None
     """Over what rules without slots; None where slots judge."""
 
@@ -40,6 +49,13 @@ class Tenure:
     def counted(self) -> dict[str, int]:
         """What a patched kernel counts, for people; {} where none does."""
         return {}
+
+    def may_look(self, knob: Knob) -> bool:
+        """False where nothing may be written, not even for a look."""
+        rules = self.seat.policy
+        observes = Mode.EMERGENCY in (rules.mode, rules.start)
+        barred = observes or self.seat.lacks or self.stood_down
+        return not barred and self.overrides(knob.name) < MAX_OVERRIDES
 
     def left(self, knob: str) -> Value | None:
         """What the knob's own file should hold."""

@@ -18,8 +18,19 @@ from mlproxy.knob import Value
 from mlproxy.mode import Mode
 from mlproxy.proxy import Proxy
 
+NAME = "trust.json"
+"""In the state folder."""
+
 VERSION = 1
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, MlproxyError)
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    OverflowError,
+    KeyError,
+    TypeError,
+    RecursionError,
+    MlproxyError,
+)
 FIRST_REGRESSION_S = 600.0
 LONGEST_REGRESSION_S = 86_400.0
 MOST_OVERRIDES = 16

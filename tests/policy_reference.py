@@ -39,7 +39,8 @@ TAIL = """## Who decides what
   between `start` and the ceiling; what was earned is kept across restarts.
 - `trust: model` takes the model's word where nothing can be measured. Without it an untested
   recommendation never rises above learning.
-- `max_step` binds until the model is trusted on that device in that direction. From then on `dwell`
+- `max_step` binds until the model is trusted on that device in that direction: by `trust: model`,
+  by what its trials earned, or by a `start` above learning where they measure. From then on `dwell`
   does not bind what goes on in the direction of the last change; a change of the workload's phase
   ends the dwell in any case.
 - A limit on dirty data is never in slots: it rules in full in every mode but emergency, and

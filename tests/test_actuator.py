@@ -205,3 +205,53 @@ def test_a_journal_that_cannot_be_written_stops_changes_but_not_the_restore(
         world.actuator.restore(IOSCHED, "exit")
     found = values(world.root)
     assert (found["scheduler"], found["nr_requests"]) == ("none", 64)
+
+
+def test_a_device_that_took_the_name_in_between_is_not_written(world: World) -> None:
+    world.readahead(8)
+    world.readahead(128)
+    put(world.root, "sys/block/sda/diskseq", "10")
+    with pytest.raises(WriteRefused, match="another device by now: diskseq 10"):
+        world.readahead(16)
+    assert world.now("read_ahead_kb") == 128
+
+
+def test_a_restore_that_was_refused_can_be_tried_again(world: World) -> None:
+    world.readahead(8)
+    world.kernel.refuse[faults.READ_AHEAD_KB] = errno.EBUSY
+    assert outcomes(world.actuator.restore(READAHEAD, "exit")) == {"read_ahead_kb": "refused"}
+    assert world.now("read_ahead_kb") == 8
+    world.kernel.refuse.clear()
+    assert outcomes(world.actuator.restore(READAHEAD, "exit")) == {"read_ahead_kb": "restored"}
+    assert world.now("read_ahead_kb") == 128
+    assert world.journal.open_records() == []
+
+
+def test_what_a_refused_restore_left_is_still_ours(world: World) -> None:
+    world.readahead(8)
+    rounds = world.kernel._read_ahead
+    world.kernel._read_ahead = lambda text: rounds("100")  # type: ignore[method-assign]
+    assert outcomes(world.actuator.restore(READAHEAD, "exit")) == {"read_ahead_kb": "refused"}
+    world.kernel._read_ahead = rounds  # type: ignore[method-assign]
+    assert outcomes(world.actuator.restore(READAHEAD, "exit")) == {"read_ahead_kb": "restored"}
+    assert world.now("read_ahead_kb") == 128
+
+
+def test_a_write_that_was_interrupted_is_restored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C comes after the write and before it is noted what it left."""
+    find = world.actuator._files.find
+
+    def interrupted(path: str) -> Value | None:
+        if world.kernel.written:
+            raise KeyboardInterrupt
+        return find(path)
+
+    monkeypatch.setattr(world.actuator._files, "find", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        world.readahead(8)
+    assert world.now("read_ahead_kb") == 8
+    monkeypatch.setattr(world.actuator._files, "find", find)
+    assert outcomes(world.actuator.restore(READAHEAD, "exit")) == {"read_ahead_kb": "restored"}
+    assert world.now("read_ahead_kb") == 128

@@ -48,6 +48,22 @@ def test_what_somebody_else_set_and_nobody_noticed_is_theirs_too(world: World) -
     assert world.now("read_ahead_kb") == 256
 
 
+def test_what_somebody_sets_while_the_baseline_is_recorded_is_theirs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = world.kernel.fsync
+
+    def slowly(descriptor: int, path: Path) -> None:
+        fsync(descriptor, path)
+        put(world.root, faults.READ_AHEAD_KB, "1024")
+
+    monkeypatch.setattr(world.kernel, "fsync", slowly)
+    with pytest.raises(Overridden, match="holds 1024, mlproxy left 128"):
+        world.readahead(8)
+    world.actuator.restore(READAHEAD, "exit")
+    assert world.now("read_ahead_kb") == 1024
+
+
 def test_standing_down_lasts_though_they_put_our_value_back(world: World) -> None:
     world.readahead(8)
     put(world.root, faults.READ_AHEAD_KB, "256")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from mlproxy.adapter import Missing
+from mlproxy.transports.choose import open_transport
 from mlproxy.transports.kernel import _translated
+from mlproxy.tree import Tree
 from mlproxy_writeback import WritebackAdapter
 from mlproxy_writeback.features import WHOLE
+from tests.transports.test_kernel import FILES, TREES, offer
 
 ADAPTER = WritebackAdapter()
 THRESHOLD_KB, BASELINE_KB = 400_000.0, 500_000
@@ -55,3 +61,21 @@ def test_what_is_recommended_counts_as_in_force_while_the_kernel_gets_there() ->
     found = _translated(ADAPTER, numbers, VALUES)
     assert found["kernel.max_ratio_fine.effective"] == WHOLE >> 4
     assert found["kernel.strict_limit.effective"] == 1
+
+
+def test_a_device_that_goes_while_it_is_read_is_gone(tmp_path: Path) -> None:
+    root = tmp_path / "machine"
+    shutil.copytree(TREES / "loop-random/001", root, symlinks=True)
+    bdi = "sys/class/bdi/7:0"
+    for name, text in {"max_ratio_fine": "1000000", "strict_limit": "0"}.items():
+        (root / bdi / name).write_text(f"{text}\n")
+    limit = {"baseline": "500000", "recommended": "", "effective": "500000"}
+    numbers = {f"dirty_limit_kb/{name}": text for name, text in limit.items()}
+    offer(root, "writeback.7:0", bdi, {**FILES, "provider": "writeback", **numbers})
+    transport = open_transport(Tree(root))
+    proxy = next(p for p in transport.discover(ADAPTER) if p.lease)
+    assert proxy.id in transport.sample([proxy])
+    counters = root / "proc/diskstats"
+    kept = [line for line in counters.read_text().splitlines(True) if " loop0 " not in line]
+    counters.write_text("".join(kept))
+    assert proxy.id not in transport.sample([proxy])

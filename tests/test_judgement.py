@@ -194,3 +194,40 @@ def test_a_regression_is_taken_back_remembered_and_refused(tmp_path: Path, event
     rec, verdict = judge.verdict(one, answer(), NOW, "")
     assert (rec.proposed, verdict.rule) == (4, "regression")
     assert judge.learn(one, judged(event)) is None, "there is nothing left to take back"
+
+
+BASELINE = {"scheduler": "none", "nr_requests": 64, "wbt_lat_usec": 2000}
+SCHEDULER = replace(
+    REC, proxy=IOSCHED.id, knob="scheduler", current="none", proposed="mq-deadline", baseline="none"
+)
+DEPTH = replace(REC, proxy=IOSCHED.id, knob="nr_requests", current=64, proposed=8, baseline=64)
+
+
+def both_rule(judge: Judgement) -> Controller:
+    """A queue of which two knobs are held away from their baselines."""
+    rules = make_policy("iosched", trust="measured")
+    one = Controller(make_seat(rules, None, BASELINE, IoschedAdapter(), IOSCHED), None, NOW)
+    judge.enforce(one, DEPTH, APPLY, NOW)
+    judge.enforce(one, SCHEDULER, APPLY, NOW)
+    return one
+
+
+def test_what_is_left_when_one_of_two_knobs_goes_back_is_on_trial_itself(tmp_path: Path) -> None:
+    judge = court(tmp_path)
+    one = both_rule(judge)
+    back = replace(SCHEDULER, current="mq-deadline", proposed="none")
+    judge.enforce(one, back, APPLY, NOW)
+    assert one.ruling is not None
+    assert one.ruling.treated == {"nr_requests": 8}
+    judge.learn(one, judged(Event.EMERGENCY))
+    proxy = identity_key(IOSCHED)
+    (lost,) = judge._trust.regressions(proxy, "nr_requests")
+    assert (lost.value, lost.direction) == (8, "down")
+    assert judge._trust.regressions(proxy, "scheduler") == ()
+
+
+def test_what_two_knobs_earn_together_is_credited_to_neither(tmp_path: Path) -> None:
+    judge = court(tmp_path)
+    one = both_rule(judge)
+    judge.learn(one, judged(Event.PROMOTED))
+    assert judge._trust._trust == {}

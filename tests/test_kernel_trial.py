@@ -83,6 +83,7 @@ def test_the_state_of_a_trial_is_the_kernels_but_for_k() -> None:
         ({"leased": False}, True, None),
         ({"leased": False, "counts": {}}, False, None),
         ({"mode": Mode.EMERGENCY, "limit": Mode.EMERGENCY, "leased": False}, True, None),
+        ({"mode": Mode.EMERGENCY, "limit": Mode.EMERGENCY, "leased": False}, False, None),
     ],
 )
 def test_what_happened_between_two_readings(

@@ -11,6 +11,7 @@ from mlproxy.adapter import Missing
 from mlproxy.seat import Seat
 from mlproxy.survey import PARTS, Finding, Survey
 from mlproxy.transports.base import Transport
+from mlproxy.trust import Key, TrustStore, identity_key
 from tests.faults import READAHEAD
 from tests.machine import Clock, Machine, MachineTransport, reads
 from tests.world import Physicist, make_policy, make_seat
@@ -19,14 +20,20 @@ from tests.world import Physicist, make_policy, make_seat
 class Site:
     """A machine with a survey on it."""
 
-    def __init__(self, folder: Path, seat: Seat | None = None, **policy: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seat: Seat | None = None,
+        known: TrustStore | None = None,
+        **policy: Any,
+    ) -> None:
         self.machine = Machine(folder)
         chosen = seat or make_seat(make_policy(**policy), Physicist())
         self.machine.admin(str(chosen.baseline["read_ahead_kb"]))
         tree = Clock(self.machine.root, self.machine)
         tree.live = True
         transport = cast(Transport, MachineTransport(self.machine))
-        self.survey = Survey(tree, transport, [chosen])
+        self.survey = Survey(tree, transport, [chosen], known)
 
     def find(self) -> Finding:
         self.survey.observe(5.0)
@@ -116,3 +123,20 @@ def test_a_mean_over_the_phase_and_not_over_two(tmp_path: Path) -> None:
 def test_missing_is_an_exception_of_its_own() -> None:
     assert not issubclass(Missing, ValueError)
     assert reads("idle", 4)["disk.read_ios"] < 12
+
+
+def test_what_an_agent_measured_to_be_worse_is_not_applied(tmp_path: Path) -> None:
+    trust = TrustStore(tmp_path / "trust.json")
+    trust.regress(Key(identity_key(READAHEAD), "feedbeef0000", "read_ahead_kb", "down"), 4, -0.5)
+    found = Site(tmp_path, known=trust).find()
+    assert found.verdict is not None
+    assert (found.verdict.action, found.verdict.rule) == ("refuse", "regression")
+
+
+def test_what_another_tool_keeps_rewriting_is_left_to_it(tmp_path: Path) -> None:
+    trust = TrustStore(tmp_path / "trust.json")
+    for _ in range(3):
+        trust.overridden(identity_key(READAHEAD), "read_ahead_kb")
+    found = Site(tmp_path, known=trust).find()
+    assert found.verdict is not None
+    assert (found.verdict.action, found.verdict.rule) == ("hold", "contested")

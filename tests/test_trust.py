@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,7 @@ BAD_REGRESSION = {
     "when_s": 0,
     "times": 1,
 }
+ENDLESS = {**BAD_REGRESSION, "value": 1, "times": math.inf}
 
 
 @pytest.mark.parametrize(
@@ -134,6 +136,8 @@ BAD_REGRESSION = {
         json.dumps({"version": 1, "trust": [{"key": GOOD_KEY, "trust": {"rank": 3}}]}),
         json.dumps({"version": 1, "trust": [{"key": GOOD_KEY, "trust": {}}], "regressions": [{}]}),
         json.dumps({"version": 1, "trust": [], "regressions": [BAD_REGRESSION]}),
+        json.dumps({"version": 1, "trust": [{"key": GOOD_KEY, "trust": {"k": math.inf}}]}),
+        json.dumps({"version": 1, "trust": [], "regressions": [ENDLESS]}),
         "\x00\xff" * 50,
         "[" * 100_000,
     ],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlproxy.actuator import Actuator
 from mlproxy.cli.schema import FoundChange
 from mlproxy.cli.signals import undisturbed, unwinding
-from mlproxy.errors import MlproxyError, WriteRefused
+from mlproxy.errors import MlproxyError, Overridden, WriteRefused
 from mlproxy.journal import Journal
 from mlproxy.knob import Unit
 from mlproxy.outcomes import Outcomes
@@ -41,7 +41,8 @@ class Hand:
     def keep(self) -> None:
         """Leave what was done in force until `mlproxy revert`."""
         while self._touched:
-            self._actuator.keep(self._touched.pop().seat.proxy)
+            self._actuator.keep(self._touched[-1].seat.proxy)
+            self._touched.pop()
 
     def take_back(self) -> None:
         """Restore whatever is not kept."""
@@ -72,6 +73,10 @@ class Hand:
             raise WriteRefused(f"{why}; `mlproxy apply` writes once")
         self._actuator.hold(seat.proxy)
         self._touched.append(finding)
+        for name, found in self._actuator.begin(seat.proxy, seat.adapter).items():
+            if found != seat.baseline.get(name, found):
+                was = f"{name} of {seat.proxy.device} was {seat.baseline[name]}"
+                raise Overridden(f"{was} when mlproxy looked and holds {found}: it is theirs")
         return self._actuator.set(seat.proxy, seat.adapter, knob, rec.proposed, seat.clamp(knob))
 
 

@@ -26,9 +26,7 @@ from mlproxy.progress import ProgressSource, SampleProgress, open_progress
 from mlproxy.reading import Progress
 from mlproxy.seat import Seat, build_seats
 from mlproxy.snapshot import Sample
-from mlproxy.trust import TrustStore
-
-TRUST = "trust.json"
+from mlproxy.trust import NAME, TrustStore
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def _agent(
     actuator: Actuator,
     ledger: Ledger,
 ) -> Agent:
-    trust = TrustStore.load(state / TRUST)
+    trust = TrustStore.load(state / NAME)
     if trust.problem:
         note(trust.problem)
     now_ns = session.tree.now_ns()

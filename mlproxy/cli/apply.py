@@ -49,17 +49,22 @@ def apply(
         raise ConfigError("--for keeps a change, and a dry run makes none; leave one of them out")
     names = names_of(devices)
     if only_looks:
-        emit(_dry_run(root, config, names, as_json), as_json, show_apply)
+        known = state_dir(state) if is_live(root) else None
+        emit(_dry_run(root, config, names, known, as_json), as_json, show_apply)
         return
     require_root("apply")
     _apply(config, names, state_dir(state), seconds, as_json)
 
 
 def _dry_run(
-    root: Path, config: Sequence[Path] | None, names: Sequence[str], quiet: bool
+    root: Path,
+    config: Sequence[Path] | None,
+    names: Sequence[str],
+    state: Path | None,
+    quiet: bool,
 ) -> ApplyReport:
     session = open_session(root, config, names)
-    windows, findings = look(session, quiet)
+    windows, findings = look(session, quiet, state)
     rows = found_changes(findings, session.transport)
     return report_of(session, windows, rows, dry_run=True)
 
@@ -76,7 +81,7 @@ def _apply(
     require_unpaused(state)
     recovered = restored_knobs(put_back(LIVE, state, load_registry().adapters))
     session = open_session(LIVE, config, names)
-    windows, findings = look(session, as_json)
+    windows, findings = look(session, as_json, state)
     rows = found_changes(findings, session.transport)
     with hand(LIVE, state) as doing:
         rows = tuple(doing.apply(findings, rows))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlproxy.cli.console import observing
+from mlproxy.cli.console import note, observing
 from mlproxy.cli.schema import ApplyReport, FoundChange, RestoredKnob
 from mlproxy.cli.session import Session
 from mlproxy.cli.view_probe import NOTHING
@@ -14,15 +15,22 @@ if TYPE_CHECKING:
     from mlproxy.survey import Finding
 
 
-def look(session: Session, quiet: bool) -> tuple[int, list[Finding]]:
-    """How many windows were seen, and one finding per proxy that a policy claims."""
+def look(session: Session, quiet: bool, state: Path | None = None) -> tuple[int, list[Finding]]:
+    """How many windows were seen, and one finding per proxy that a policy claims.
+
+    `state`: where an agent keeps what it found of this machine; None of a recorded one.
+    """
     from mlproxy.seat import build_seats
     from mlproxy.survey import WINDOW_S, Survey
+    from mlproxy.trust import NAME, TrustStore
 
     seats = build_seats(session.policies, session.registry, session.transport, session.devices)
     if not seats:
         return 0, []
-    survey = Survey(session.tree, session.transport, seats)
+    trust = None if state is None else TrustStore.load(state / NAME)
+    if trust is not None and trust.problem:
+        note(trust.problem)
+    survey = Survey(session.tree, session.transport, seats, trust)
     with observing(WINDOW_S, quiet or not session.tree.live):
         windows = survey.observe()
     return windows, survey.decide()

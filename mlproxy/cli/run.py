@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,9 @@ from mlproxy.cli.spoken import Spoken
 from mlproxy.cli.view_probe import NOTHING
 from mlproxy.cli.view_revert import show_restored
 from mlproxy.cli.view_status import live_view
+from mlproxy.errors import WriteRefused
 from mlproxy.registry import load_registry
+from mlproxy.restore import Restored
 from mlproxy.status import read_status
 
 if TYPE_CHECKING:
@@ -62,7 +65,15 @@ def run(
             return
         note(f"{len(agent.controllers)} proxies, state in {folder}; Ctrl-C ends and restores")
         _run(agent, folder, math.inf if seconds is None else seconds, console)
+    _require_restored(agent.unrestored)
     note("ended; every value is back at its baseline, or kept where the policy says so")
+
+
+def _require_restored(unrestored: Sequence[Restored]) -> None:
+    """Raises: WriteRefused, naming every knob that the kernel kept from its baseline."""
+    if unrestored:
+        told = "; ".join(f"{each.proxy} {each.knob}: {each.why}" for each in unrestored)
+        raise WriteRefused(f"not back at its baseline: {told}; `mlproxy revert` tries again")
 
 
 def _run(agent: Agent, folder: Path, seconds: float, console: Console) -> None:

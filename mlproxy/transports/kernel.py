@@ -97,6 +97,8 @@ class KernelTransport:
         adapter = self._adapters.get(proxy.subsystem)
         if numbers is None or not proxy.lease or adapter is None or not adapter.class_knobs:
             return numbers
+        if proxy.id not in stock:  # it went between the two readings
+            return None
         return {**numbers, **_translated(adapter, numbers, stock[proxy.id].values)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from mlproxy.cli.findings import found_change
 from mlproxy.cli.restoring import put_back
 from mlproxy.cli.schema import ExplainReport, RevertReport, StatusReport
 from mlproxy.decide import Answer, Prediction
-from mlproxy.errors import Busy, WriteRefused
+from mlproxy.errors import Busy, JournalError, Overridden, WriteRefused
 from mlproxy.knob import Value
 from mlproxy.policy import Policy
 from mlproxy.recommendation import Recommendation
@@ -75,6 +76,10 @@ def _any() -> object:
 
 def _held() -> dict[str, Value]:
     return {"read_ahead_kb": 128}
+
+
+def _full(descriptor: int, path: Path, data: bytes) -> None:
+    raise OSError(errno.ENOSPC, "full", str(path))
 
 
 def _value(root: Path) -> str:
@@ -194,3 +199,26 @@ def test_what_comes_in_steps_is_left_to_the_agent(tmp_path: Path, state: Path) -
         assert isinstance(doing.error, WriteRefused)
     assert "which `mlproxy run` does" in (done.trouble or "")
     assert (machine.value(), machine.strict) == (1_000_000, 0)
+
+
+def test_what_somebody_set_during_the_look_is_theirs(root: Path, state: Path) -> None:
+    finding = _finding()
+    row = found_change(finding, StockTransport(Tree(root)))
+    put(root, READ_AHEAD_KB, "1024")
+    with hand(root, state) as doing:
+        (done,) = doing.apply([finding], [row])
+        doing.keep()
+    assert isinstance(doing.error, Overridden)
+    assert "was 128 when mlproxy looked and holds 1024" in (done.trouble or "")
+    assert _value(root) == "1024"
+
+
+def test_what_cannot_be_kept_is_taken_back(root: Path, state: Path) -> None:
+    finding = _finding()
+    row = found_change(finding, StockTransport(Tree(root)))
+    with hand(root, state) as doing:
+        doing.apply([finding], [row])
+        doing._actuator.journal.disk.append = _full  # type: ignore[method-assign]
+        with pytest.raises(JournalError, match="ENOSPC"):
+            doing.keep()
+    assert _value(root) == "128"
