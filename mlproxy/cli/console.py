@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -26,8 +26,10 @@ def out() -> Console:
 
 
 def note(text: str) -> None:
-    """A remark for the person, on stderr, never wrapped."""
-    print(f"mlproxy: {text}", file=sys.stderr)
+    """A remark for the person, on stderr, never wrapped; lost where stderr is."""
+    if sys.stderr is not None:  # print would take stdout
+        with suppress(OSError):
+            print(f"mlproxy: {text}", file=sys.stderr)
 
 
 def emit(report: Report, as_json: bool, view: Callable[[Console, Report], None]) -> None:

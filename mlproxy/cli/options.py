@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mlproxy.errors import ConfigError
 from mlproxy.units import parse_duration_s
 
 LIVE = Path("/")
@@ -25,9 +26,14 @@ def duration_s(text: str | float) -> float:
     return seconds
 
 
-def names_of(text: str) -> tuple[str, ...]:
-    """Names of "sda,nvme0n1"."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def names_of(text: str | None, option: str = "--devices") -> tuple[str, ...]:
+    """Names of "sda,nvme0n1"; none where the option was left out. Raises: ConfigError."""
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise ConfigError(f"{option} {text!r} names nothing; give NAME,... or leave {option} out")
+    return names
 
 
 AdapterName = Annotated[str, typer.Argument(metavar="ADAPTER", help="An installed adapter.")]
@@ -63,7 +69,7 @@ Configs = Annotated[
     ),
 ]
 Devices = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--devices",
         metavar="NAME,...",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlproxy.cli.options import LIVE, Root, State
-from mlproxy.cli.place import require_live, state_dir
+from mlproxy.cli.place import require_live, require_meant_state, state_dir
 from mlproxy.disk import Disk, os_reason
 from mlproxy.errors import MlproxyError, NotPermitted
 
@@ -21,8 +21,9 @@ def pause(state: State = None, root: Root = LIVE) -> None:
     Example: sudo mlproxy pause
     """
     require_live(root, "pause")
+    require_meant_state(state, "pause")
     path = state_dir(state) / NAME
-    already = paused_by(path.parent)
+    already = _already(path)
     if already:
         print(f"already paused {already}")
         return
@@ -41,8 +42,9 @@ def resume(state: State = None, root: Root = LIVE) -> None:
     Example: sudo mlproxy resume
     """
     require_live(root, "resume")
+    require_meant_state(state, "resume")
     path = state_dir(state) / NAME
-    already = paused_by(path.parent)
+    already = _already(path)
     if not already:
         print(f"not paused: there is no {path}")
         return
@@ -57,9 +59,7 @@ def paused_by(state: Path) -> str:
     """Who paused and when; "" when nobody did."""
     path = state / NAME
     try:
-        return path.read_text(errors="replace").strip() or f"by whoever made {path}"
-    except FileNotFoundError:
-        return ""
+        return _read(path)
     except OSError as error:
         return f"(perhaps: {path} cannot be read: {os_reason(error)})"
 
@@ -69,6 +69,22 @@ def require_unpaused(state: Path) -> None:
     text = paused_by(state)
     if text:
         raise MlproxyError(f"paused {text}; `mlproxy resume` ends it")
+
+
+def _already(path: Path) -> str:
+    """As `paused_by`, of what can be read. Raises: MlproxyError."""
+    try:
+        return _read(path)
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+
+
+def _read(path: Path) -> str:
+    """What the file says; "" where there is none."""
+    try:
+        return path.read_text(errors="replace").strip() or f"by whoever made {path}"
+    except FileNotFoundError:
+        return ""
 
 
 def _who() -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def run(
     seconds: For = None,
     config: Configs = None,
-    devices: Devices = "",
+    devices: Devices = None,
     state: State = None,
     root: Root = LIVE,
 ) -> None:

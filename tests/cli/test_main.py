@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mlproxy.cli import probe as probe_module
 from mlproxy.cli.exit_codes import exit_codes
 from mlproxy.errors import Busy, JournalError, MlproxyError, ModelError, NotPermitted
+from mlproxy.lab.bench.__main__ import main as bench
 from tests.cli.conftest import Command
 
 KINDS = (MlproxyError, NotPermitted, Busy, JournalError, ModelError)
@@ -79,3 +82,20 @@ def test_plain_users_are_refused_in_a_sentence(
     ended = mlproxy(command)
     assert ended.code == 3
     assert f"sudo mlproxy {command}" in ended.err
+
+
+@pytest.mark.parametrize("command", ["probe", "apply"])
+@pytest.mark.parametrize("names", ["", ",", " , "])
+def test_no_name_does_not_mean_every_device(
+    mlproxy: Command, tree: Path, command: str, names: str
+) -> None:
+    ended = mlproxy(command, "--root", tree, "--devices", names)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == (
+        f"mlproxy: --devices {names!r} names nothing; give NAME,... or leave --devices out\n"
+    )
+
+
+def test_the_bench_asks_for_names_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench(["replay", "--only", ","]) == 2
+    assert capsys.readouterr().err.startswith("bench replay: --only ',' names nothing")

@@ -34,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDTH)
     report = Report(options.name, options.quick, console)
     models = dict(pair.split("=", 1) for pair in options.model)
-    setup = Setup(options.quick, options.seed, names_of(options.only), models)
     try:
+        setup = Setup(options.quick, options.seed, names_of(options.only, "--only"), models)
         with unwinding(), _lab(options.name, options.lock):
             bench.run(report, setup)
     except MlproxyError as error:
@@ -60,7 +60,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--only",
-        default="",
         help="workloads of grid, noharm, replay, unseen; parts of writeback",
         metavar="NAME,...",
     )
