@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mlproxy.cli.options import LIVE, Root, State
 from mlproxy.cli.place import require_live, require_meant_state, state_dir
-from mlproxy.disk import Disk, os_reason
-from mlproxy.errors import MlproxyError, NotPermitted
+from mlproxy.disk import Disk, cannot, os_reason
+from mlproxy.errors import MlproxyError
 
 NAME = "pause"
 
@@ -32,7 +32,7 @@ def pause(state: State = None, root: Root = LIVE) -> None:
         Disk().ensure_folder(path.parent)
         path.write_text(text + "\n")
     except OSError as error:
-        raise _cannot("create", path, error) from error
+        raise cannot("create", path, error) from error
     print(f"paused {text} ({path}); `mlproxy resume` ends it")
 
 
@@ -51,7 +51,7 @@ def resume(state: State = None, root: Root = LIVE) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise _cannot("remove", path, error) from error
+        raise cannot("remove", path, error) from error
     print(f"resumed; it was paused {already}")
 
 
@@ -76,7 +76,7 @@ def _already(path: Path) -> str:
     try:
         return _read(path)
     except OSError as error:
-        raise _cannot("read", path, error) from error
+        raise cannot("read", path, error) from error
 
 
 def _read(path: Path) -> str:
@@ -95,10 +95,3 @@ def _who() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"user {os.getuid()}"
-
-
-def _cannot(verb: str, path: Path, error: OSError) -> MlproxyError:
-    text = f"cannot {verb} {path}: {os_reason(error)}"
-    if isinstance(error, PermissionError):
-        return NotPermitted(f"{text}; this needs root, or --state with a folder of your own")
-    return MlproxyError(text)
