@@ -45,7 +45,7 @@ bench_app = typer.Typer(cls=MatrixFirst, no_args_is_help=True)
 Folder = Annotated[
     Path | None,
     typer.Option(
-        "-o", "--output", metavar="DIR", help="Rows and report [default: data/bench/MATRIX]."
+        "-o", "--output", metavar="DIR", help="Rows and report.", show_default="data/bench/MATRIX"
     ),
 ]
 Name = Annotated[

@@ -18,7 +18,9 @@ from mlproxy.policy_check import check_policies
 from mlproxy.policy_file import load_policies
 from mlproxy.registry import load_registry
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Policy files.")]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Policy files.", readable=False)
+]
 
 
 def check(files: Files, as_json: AsJson = False) -> None:

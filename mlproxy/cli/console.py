@@ -13,6 +13,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from mlproxy.disk import os_reason
+
 PLAIN_WIDTH = 140
 """Columns of a table that goes into a file or a pipe; COLUMNS changes it."""
 
@@ -21,7 +23,8 @@ Report = TypeVar("Report", bound=BaseModel)
 
 def out() -> Console:
     """Console on stdout."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    width = None if terminal or "COLUMNS" in os.environ else PLAIN_WIDTH
     return Console(width=width, highlight=False, emoji=False)
 
 
@@ -32,10 +35,25 @@ def note(text: str) -> None:
             print(f"mlproxy: {text}", file=sys.stderr)
 
 
+def unprinted(more: str = "") -> str:
+    """Why stdout does not take what was printed, and `more`; "" when it does, or was closed."""
+    try:
+        print(more, end="", flush=True)
+    except OSError as error:
+        return os_reason(error)
+    return ""
+
+
+def silence_stdout() -> None:
+    """Send what stdout still holds nowhere: the interpreter tries once more at its end."""
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def emit(report: Report, as_json: bool, view: Callable[[Console, Report], None]) -> None:
     """Print a report as JSON or through its view."""
     if as_json:
-        print(report.model_dump_json(indent=2))
+        print(report.model_dump_json(indent=2), flush=True)
     else:
         view(out(), report)
 

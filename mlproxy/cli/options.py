@@ -39,7 +39,9 @@ def names_of(text: str | None, option: str = "--devices") -> tuple[str, ...]:
 AdapterName = Annotated[str, typer.Argument(metavar="ADAPTER", help="An installed adapter.")]
 Rows = Annotated[
     list[Path],
-    typer.Argument(metavar="ROWS...", help="Files that `record` or `convert` made."),
+    typer.Argument(
+        metavar="ROWS...", help="Files that `record` or `convert` made.", readable=False
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same rows and seed, same model.")]
 Root = Annotated[
@@ -48,6 +50,7 @@ Root = Annotated[
         "--root",
         metavar="DIR",
         help="Read this recorded tree instead of the live machine; implies a dry run.",
+        readable=False,
     ),
 ]
 State = Annotated[
@@ -55,8 +58,9 @@ State = Annotated[
     typer.Option(
         "--state",
         metavar="DIR",
-        help="State folder [default: $MLPROXY_STATE, else /var/lib/mlproxy for root, "
-        "else ~/.local/state/mlproxy].",
+        help="State folder.",
+        readable=False,
+        show_default="$MLPROXY_STATE, else /var/lib/mlproxy for root, else ~/.local/state/mlproxy",
     ),
 ]
 Configs = Annotated[
@@ -65,7 +69,9 @@ Configs = Annotated[
         "-c",
         "--config",
         metavar="FILE",
-        help="A policy file; may be repeated [default: each adapter's own policy].",
+        help="A policy file; may be repeated.",
+        readable=False,
+        show_default="each adapter's own policy",
     ),
 ]
 Devices = Annotated[

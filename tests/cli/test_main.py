@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -12,6 +17,19 @@ from mlproxy.errors import Busy, JournalError, MlproxyError, ModelError, NotPerm
 from mlproxy.lab.bench.__main__ import main as bench
 from tests.cli.conftest import Command
 
+MLPROXY = [sys.executable, "-c", "import sys; from mlproxy.cli import main; sys.exit(main())"]
+INTERRUPTED_EARLY = """
+import os, signal, sys
+
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Impatient())
+from mlproxy.cli import main
+sys.exit(main(["adapters"]))
+"""
 KINDS = (MlproxyError, NotPermitted, Busy, JournalError, ModelError)
 
 
@@ -53,10 +71,81 @@ def test_interrupt_is_130(mlproxy: Command, monkeypatch: pytest.MonkeyPatch) -> 
     assert mlproxy("probe").code == 130
 
 
-def test_usage_errors_are_2(mlproxy: Command) -> None:
-    assert mlproxy("probe", "--frob").code == 2
-    assert mlproxy("frob").code == 2
-    assert mlproxy("apply", "--for", "10").code == 2
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("probe", "--frob"), "No such option: --frob"),
+        (("frob",), "No such command 'frob'."),
+        (("explain",), "Missing argument 'ID'."),
+        (("apply", "--for", "10"), "Invalid value for '--for': '10' is not a duration"),
+    ],
+)
+def test_usage_errors_are_one_line_and_2(
+    mlproxy: Command, arguments: tuple[str, ...], said: str
+) -> None:
+    ended = mlproxy(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"mlproxy: {said}")
+    command = "mlproxy" if arguments == ("frob",) else f"mlproxy {arguments[0]}"
+    assert ended.err.endswith(f" ({command} --help)\n")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("bench",)])
+def test_without_arguments_the_help_is_all(mlproxy: Command, arguments: tuple[str, ...]) -> None:
+    ended = mlproxy(*arguments)
+    assert (ended.code, ended.err) == (2, "")
+    assert "Usage: mlproxy" in ended.out
+
+
+def test_the_version_is_what_reports_need(mlproxy: Command) -> None:
+    ended = mlproxy("--version")
+    assert ended.code == 0
+    assert ended.out.startswith(f"mlproxy {metadata.version('mlproxy')} (Python 3.")
+
+
+@pytest.mark.parametrize("command", [("probe", "-c"), ("check",)])
+def test_a_policy_that_this_user_may_not_read_is_one_line(
+    mlproxy: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    path = tmp_path / "policy.yaml"
+    path.touch()
+    real = os.open
+
+    def refuse(name: str | Path, *rest: int, **more: int) -> int:
+        if Path(name) == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(name))
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "access", lambda name, *_: Path(name) != path)
+    ended = mlproxy(*command, path)
+    assert ended.out + ended.err.removeprefix("mlproxy: ") == (
+        f"{path}: this user may not read it\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [("adapters",), ("adapters", "--json"), ("--help",)])
+def test_a_full_disk_behind_stdout_is_one_line(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*MLPROXY, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == "mlproxy: cannot print: ENOSPC (No space left on device)\n"
+
+
+def test_a_closed_stdout_is_no_error() -> None:
+    command = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *MLPROXY, "adapters"]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_an_interrupt_while_the_program_is_loaded_is_130() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_EARLY], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize("command", ["run", "revert", "pause", "resume", "demo"])
