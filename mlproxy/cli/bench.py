@@ -122,7 +122,7 @@ def report(
     _require_extra()
     from mlproxy.lab.matrix.report.write import write_report
 
-    summary, written = write_report(rows, output or rows[0].parent, training or ())
+    summary, written = write_report(rows, output, training or ())
     _tell(summary, [], written, as_json)
 
 

@@ -46,7 +46,7 @@ app.add_typer(adapters_app, name="adapters")
 app.add_typer(bench_app, name="bench")
 
 
-USAGE = typer.BadParameter.__bases__
+USAGE: tuple[type[Exception], ...] = typer.BadParameter.__bases__
 """click's UsageError: typer exports one kind of it, and may have a click of its own."""
 
 

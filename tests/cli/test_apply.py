@@ -59,7 +59,7 @@ def test_without_a_model_nothing_is_recommended(
 
 
 def test_nothing_to_tune_is_a_sentence(mlproxy: Command, tmp_path: Path) -> None:
-    (tmp_path / "machine").mkdir()
+    (tmp_path / "machine" / "proc").mkdir(parents=True)
     ended = mlproxy("apply", "--dry-run", "--root", tmp_path / "machine")
     assert ended.code == 0
     assert ended.out.startswith("Nothing to tune:")

@@ -188,3 +188,31 @@ def test_no_name_does_not_mean_every_device(
 def test_the_bench_asks_for_names_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench(["replay", "--only", ","]) == 2
     assert capsys.readouterr().err.startswith("bench replay: --only ',' names nothing")
+
+
+@pytest.mark.parametrize("arguments", [("probe",), ("apply", "--dry-run")])
+def test_a_folder_without_a_machine_is_not_one_with_nothing_to_tune(
+    mlproxy: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for root in (tmp_path, ""):
+        ended = mlproxy(*arguments, "--root", root)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.startswith(f"mlproxy: no machine in {root or '.'}: there is no ")
+    (tmp_path / "000" / "proc").mkdir(parents=True)
+    assert mlproxy(*arguments, "--root", tmp_path).code == 0
+
+
+def test_the_bench_asks_for_root_where_it_makes_devices(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("mlproxy.lab.bench.grid.run", lambda *_: pytest.fail("it ran"))
+    assert bench(["grid", "--lock", str(tmp_path / "lock")]) == 3
+    assert capsys.readouterr().err == (
+        "bench grid: it makes devices, which needs root: sudo make bench BENCHES=grid\n"
+    )
+    ran: list[str] = []
+    monkeypatch.setattr("mlproxy.lab.bench.replay.run", lambda *_: ran.append("replay"))
+    bench(["replay"])
+    assert ran == ["replay"]

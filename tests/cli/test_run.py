@@ -146,7 +146,7 @@ def test_second_agent_is_refused_with_the_holder(
 
 def test_nothing_to_tune_builds_no_agent(session: Session, state: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
-    empty.mkdir()
+    (empty / "proc").mkdir(parents=True)
     with built_agent(open_session(empty), state) as agent:
         assert agent is None
     assert not state.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +15,7 @@ from rich.console import Console
 from mlproxy.cli.exit_codes import INTERRUPTED
 from mlproxy.cli.options import names_of
 from mlproxy.cli.signals import unwinding
-from mlproxy.errors import MlproxyError
+from mlproxy.errors import MlproxyError, NotPermitted
 from mlproxy.lab.bench.report import Report
 from mlproxy.lab.bench.setup import Setup
 from mlproxy.lab.lock import LOCK_PATH, lab_lock
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _lab(name: str, lock: Path) -> AbstractContextManager[None]:
     if name in OFFLINE:
         return nullcontext()
+    if os.geteuid() != 0:
+        raise NotPermitted(f"it makes devices, which needs root: sudo make bench BENCHES={name}")
     return lab_lock(f"bench {name}", path=lock, wait_s=WAIT_S)
 
 
