@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from mlproxy.cli.narrow import NarrowTable
 from mlproxy.disk import os_reason
 
 PLAIN_WIDTH = 140
@@ -65,7 +66,7 @@ def line(console: Console, text: str = "") -> None:
 
 def table(*columns: str, title: str = "") -> Table:
     """An empty table in the project's style."""
-    found = Table(
+    found = NarrowTable(
         title=title or None,
         title_justify="left",
         box=box.SIMPLE_HEAD,

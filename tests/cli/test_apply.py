@@ -117,3 +117,19 @@ def test_broken_default_policy_costs_its_adapter_only(
     assert {found.adapter for found in report.findings} == {"readahead", "writeback"}
     assert "iosched" in report.skipped
     assert "adapter iosched is skipped" in ended.err
+
+
+def test_a_narrow_terminal_breaks_no_word(
+    mlproxy: Command, monkeypatch: pytest.MonkeyPatch, tree: Path, opinion: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = mlproxy("apply", "--dry-run", "--root", tree, "-c", opinion).out.splitlines()
+    first = lines.index("device: loop0")
+    assert lines[first : first + 5] == [
+        "device: loop0",
+        "adapter: readahead",
+        "knob: read_ahead_kb",
+        "current: 128",
+        "proposed: 16",
+    ]
+    assert all(len(each) <= 40 for each in lines[first : first + 8])
