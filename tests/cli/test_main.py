@@ -27,6 +27,7 @@ class Impatient:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Impatient())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from mlproxy.cli import main
 sys.exit(main(["adapters"]))
 """
