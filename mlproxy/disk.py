@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlproxy.errors import JournalError
+from mlproxy.errors import JournalError, MlproxyError, NotPermitted
 from mlproxy.owner import require_owned
 
 T = TypeVar("T")
@@ -152,7 +152,7 @@ def read_json(path: Path, disk: Disk | None = None) -> Any:
 
     Raises:
         JournalError: the file cannot be read or does not hold JSON.
-        NotPermitted: others can write to it.
+        NotPermitted: this user may not read it, or others can write to it.
     """
     disk = disk or Disk()
     try:
@@ -161,11 +161,21 @@ def read_json(path: Path, disk: Disk | None = None) -> Any:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise JournalError(f"cannot read {path}: {os_reason(error)}") from error
+        raise cannot("read", path, error, JournalError) from error
     except ValueError as error:
         raise JournalError(
             f"{path} does not hold JSON ({error}); remove it to start anew"
         ) from error
+
+
+def cannot(
+    verb: str, path: Path, error: OSError, kind: type[MlproxyError] = MlproxyError
+) -> MlproxyError:
+    """What to raise where a file refuses: `kind`, or NotPermitted where a privilege lacks."""
+    text = f"cannot {verb} {path}: {os_reason(error)}"
+    if isinstance(error, PermissionError):
+        return NotPermitted(f"{text}; this needs root, or a folder of your own")
+    return kind(text)
 
 
 def os_reason(error: OSError) -> str:

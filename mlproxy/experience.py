@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from mlproxy.adapter import Adapter
 from mlproxy.columns import LEAST_SPREAD
 from mlproxy.dataset import Record
+from mlproxy.disk import cannot
 from mlproxy.errors import ConfigError
 from mlproxy.outcomes import Outcomes, read_log
 
@@ -119,13 +120,10 @@ def _variance(pairs: int, told: float | None) -> float:
 
 
 def _entries(log: Path) -> Iterator[Entry]:
-    if log.is_dir():
-        found = list(Outcomes(log).read())
-    else:
-        try:
-            found = list(read_log(log))
-        except OSError as error:
-            raise ConfigError(f"{log}: cannot be read: {error.strerror}") from error
+    try:
+        found = list(Outcomes(log).read() if log.is_dir() else read_log(log))
+    except OSError as error:
+        raise cannot("read", log, error, ConfigError) from error
     if not found:
         raise ConfigError(f"{log}: no outcomes: neither an outcome log nor a state folder with one")
     return iter(found)

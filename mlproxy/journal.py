@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlproxy.disk import Disk, os_reason
+from mlproxy.disk import Disk, cannot, os_reason
 from mlproxy.errors import Busy, JournalError
 from mlproxy.knob import Value
 from mlproxy.lock import holder
@@ -219,7 +219,7 @@ class Journal:
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise JournalError(f"cannot read {self.path}: {os_reason(error)}") from error
+            raise cannot("read", self.path, error, JournalError) from error
 
     def _read_line(self, number: int, text: bytes, whole: bool) -> None:
         self._torn = not whole

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from mlproxy.adapter import Adapter
 from mlproxy.columns import Matrix, spread
+from mlproxy.disk import cannot
 from mlproxy.domain import Domain
 from mlproxy.errors import ModelError, NotPermitted
 from mlproxy.knob import Value
 from mlproxy.manifest import DOMAIN, MODEL, Manifest, load_manifest
 from mlproxy.owner import require_owned
-
-BUILTIN = "builtin"
+from mlproxy.policy import BUILTIN
 
 
 class Model:
@@ -76,12 +76,16 @@ def load_model(adapter: Adapter, where: str = BUILTIN) -> Model:
 
     Raises:
         ModelError: missing, altered, writable by others, or made for another adapter.
+        NotPermitted: this user may not read it.
     """
     folder = adapter.home() / "model" if where == BUILTIN else Path(where)
-    if not folder.is_dir():
-        lacks = "it ships none" if where == BUILTIN else f"{folder} does not exist"
-        raise ModelError(f"no model: {lacks}")
-    check_private(folder)
+    try:
+        if not folder.is_dir():
+            lacks = "it ships none" if where == BUILTIN else f"{folder} does not exist"
+            raise ModelError(f"no model: {lacks}")
+        check_private(folder)
+    except OSError as error:
+        raise cannot("read", folder, error, ModelError) from error
     manifest = load_manifest(folder, adapter)
     import xgboost
 

@@ -10,9 +10,10 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from mlproxy.disk import cannot
 
 FORMAT = 1
 NAME = "outcomes.jsonl"
@@ -40,10 +41,16 @@ class Outcomes:
             self.lost += 1
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Records, oldest first; torn and foreign lines are passed over."""
+        """Records, oldest first; torn and foreign lines are passed over.
+
+        Raises: NotPermitted: this user may not read it; MlproxyError: nobody can."""
         for path in (self.path.with_name("outcomes.1.jsonl"), self.path):
-            with suppress(OSError):
+            try:
                 yield from read_log(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise cannot("read", path, error) from error
 
     def _rotate(self) -> None:
         try:

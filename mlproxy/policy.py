@@ -30,6 +30,9 @@ from mlproxy.policy_fields import (
 )
 from mlproxy.policy_objective import ObjectiveSource
 
+BUILTIN = "builtin"
+"""In place of a model's folder: the one that the adapter ships, if it does."""
+
 Place = tuple[str | int, ...]
 """Keys and list positions from the document down: ("knobs", "read_ahead_kb", "min")."""
 
@@ -143,7 +146,7 @@ class Policy(Part):
     )
     model: str = allowed(
         "builtin, or the absolute path of a model's folder",
-        "builtin",
+        BUILTIN,
         pattern=r"^(builtin|/[^\x00]+)$",
     )
     knobs: Mapping[Word, KnobPolicy] = allowed(

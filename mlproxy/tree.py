@@ -8,6 +8,7 @@ import resource
 import time
 from pathlib import Path
 
+from mlproxy.disk import cannot
 from mlproxy.errors import ConfigError, MlproxyError
 from mlproxy.links import resolve
 
@@ -16,6 +17,7 @@ CHUNK_BYTES = 1 << 16
 MOST_DESCRIPTORS = 16384
 WHOLE = ("sys/", "proc/pressure/")
 TAKEN = "taken_ns"
+GIVEN = "/ or a recorded tree"
 
 
 class Tree:
@@ -33,14 +35,18 @@ class Tree:
 
     Raises:
         ConfigError: root is not a folder.
+        NotPermitted: this user may not read it.
     """
 
     def __init__(self, root: Path = Path("/"), descriptors: int | None = None) -> None:
-        if not root.is_dir():
-            raise ConfigError(f"no folder {root} to read a machine from; give / or a recorded tree")
+        try:
+            if not root.is_dir():
+                raise ConfigError(f"no folder {root} to read a machine from; give {GIVEN}")
+            self._snapshots = _snapshots(root)
+        except OSError as error:
+            raise cannot("read", root, error, ConfigError) from error
         self.root = root
         self.live = root.resolve() == Path("/")
-        self._snapshots = _snapshots(root)
         self._at = 0
         self._limit = _descriptor_limit() if descriptors is None else descriptors
         self._kept: dict[str, int] = {}

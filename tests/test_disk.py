@@ -135,6 +135,16 @@ def test_what_cannot_be_read_or_written_says_why(tmp_path: Path) -> None:
         atomic_write_json(tmp_path / "d.json", {}, Full())
 
 
+def test_what_this_user_may_not_read_needs_a_privilege(tmp_path: Path) -> None:
+    class Closed(Disk):
+        def read(self, path: Path) -> bytes:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    atomic_write_json(tmp_path / "d.json", {})
+    with pytest.raises(NotPermitted, match=r"cannot read .*EACCES.*; this needs root"):
+        read_json(tmp_path / "d.json", Closed())
+
+
 def test_a_reason_has_the_name_of_the_errno() -> None:
     assert os_reason(OSError(errno.EINVAL, "")) == "EINVAL (Invalid argument)"
     assert os_reason(OSError()) == "unknown error"

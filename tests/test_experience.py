@@ -136,7 +136,7 @@ def test_logs_are_read_from_files_and_state_folders(tmp_path: Path) -> None:
     for source in (tmp_path, log):
         found = read_experience(ADAPTER, [source])
         assert (found.tried, len(found.records), found.skipped) == (1, 2, {})
-    for source, said in ((tmp_path / "absent", "cannot be read"), (tmp_path / "x", "no outcomes")):
+    for source, said in ((tmp_path / "absent", "cannot read"), (tmp_path / "x", "no outcomes")):
         if said == "no outcomes":
             source.mkdir()
         with pytest.raises(ConfigError, match=said):

@@ -253,3 +253,16 @@ def test_a_journal_that_cannot_be_read_or_made_says_why(state: Path) -> None:
     (state / "file").touch()
     with pytest.raises(JournalError, match=r"cannot write in .* EEXIST"):
         Journal(state / "file").begin(RECORD)
+
+
+def test_a_journal_that_this_user_may_not_read_needs_a_privilege(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(state)
+
+    def refuse(disk: Disk, path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Disk, "read", refuse)
+    with pytest.raises(NotPermitted, match=r"cannot read .*EACCES.*; this needs root"):
+        Journal(state).open_records()

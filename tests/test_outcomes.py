@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from mlproxy import outcomes
+from mlproxy.errors import MlproxyError, NotPermitted
 from mlproxy.outcomes import Outcomes
 
 
@@ -45,7 +47,23 @@ def test_a_log_that_cannot_be_written_is_counted(tmp_path: Path) -> None:
     log = Outcomes(tmp_path)
     log.write("change")
     assert log.lost == 1
+
+
+def test_a_log_that_cannot_be_read_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Outcomes(tmp_path)
     assert list(log.read()) == []
+    log.path.mkdir()
+    with pytest.raises(MlproxyError, match=r"cannot read .*outcomes\.jsonl: EISDIR"):
+        list(log.read())
+
+    def refuse(path: Path, **_: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(NotPermitted, match="this needs root"):
+        list(log.read())
 
 
 def test_what_json_does_not_know_is_written_as_text(tmp_path: Path) -> None:

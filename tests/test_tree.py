@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from mlproxy.errors import ConfigError
+from mlproxy.errors import ConfigError, NotPermitted
 from mlproxy.tree import Tree
 
 UPTIME = "proc/uptime"
@@ -40,6 +42,17 @@ def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
 def test_root_must_be_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no folder .*gone"):
         Tree(tmp_path / "gone")
+
+
+def test_a_root_that_this_user_may_not_read_needs_a_privilege(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(NotPermitted, match=r"cannot read .*EACCES.*this needs root"):
+        Tree(tmp_path)
 
 
 def test_text_is_as_the_kernel_gives_it(tmp_path: Path) -> None:

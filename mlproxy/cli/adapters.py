@@ -20,7 +20,8 @@ adapters_app = typer.Typer()
 
 Name = Annotated[str, typer.Argument(help="Of the new adapter: small letters, digits, _.")]
 Folder = Annotated[
-    Path | None, typer.Option("--folder", metavar="DIR", help="Where [default: mlproxy-NAME].")
+    Path | None,
+    typer.Option("--folder", metavar="DIR", help="Where.", show_default="mlproxy-NAME"),
 ]
 KnobPath = Annotated[
     str,
@@ -32,10 +33,12 @@ SubjectName = Annotated[
 ]
 
 Minimum = Annotated[
-    int | None, typer.Option("--min", help="Smallest value [default: the kernel's, if known].")
+    int | None,
+    typer.Option("--min", help="Smallest value.", show_default="the kernel's, if known"),
 ]
 Maximum = Annotated[
-    int | None, typer.Option("--max", help="Largest value [default: the kernel's, if known].")
+    int | None,
+    typer.Option("--max", help="Largest value.", show_default="the kernel's, if known"),
 ]
 
 

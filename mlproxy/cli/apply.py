@@ -30,7 +30,7 @@ def apply(
     dry_run: DryRun = False,
     seconds: For = None,
     config: Configs = None,
-    devices: Devices = "",
+    devices: Devices = None,
     root: Root = LIVE,
     state: State = None,
     as_json: AsJson = False,

@@ -45,7 +45,7 @@ bench_app = typer.Typer(cls=MatrixFirst, no_args_is_help=True)
 Folder = Annotated[
     Path | None,
     typer.Option(
-        "-o", "--output", metavar="DIR", help="Rows and report [default: data/bench/MATRIX]."
+        "-o", "--output", metavar="DIR", help="Rows and report.", show_default="data/bench/MATRIX"
     ),
 ]
 Name = Annotated[
@@ -122,7 +122,7 @@ def report(
     _require_extra()
     from mlproxy.lab.matrix.report.write import write_report
 
-    summary, written = write_report(rows, output or rows[0].parent, training or ())
+    summary, written = write_report(rows, output, training or ())
     _tell(summary, [], written, as_json)
 
 

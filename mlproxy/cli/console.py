@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from pydantic import BaseModel
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from mlproxy.cli.narrow import NarrowTable
+from mlproxy.disk import os_reason
 
 PLAIN_WIDTH = 140
 """Columns of a table that goes into a file or a pipe; COLUMNS changes it."""
@@ -21,19 +24,37 @@ Report = TypeVar("Report", bound=BaseModel)
 
 def out() -> Console:
     """Console on stdout."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PLAIN_WIDTH
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    width = None if terminal or "COLUMNS" in os.environ else PLAIN_WIDTH
     return Console(width=width, highlight=False, emoji=False)
 
 
 def note(text: str) -> None:
-    """A remark for the person, on stderr, never wrapped."""
-    print(f"mlproxy: {text}", file=sys.stderr)
+    """A remark for the person, on stderr, never wrapped; lost where stderr is."""
+    if sys.stderr is not None:  # print would take stdout
+        with suppress(OSError):
+            print(f"mlproxy: {text}", file=sys.stderr)
+
+
+def unprinted(more: str = "") -> str:
+    """Why stdout does not take what was printed, and `more`; "" when it does, or was closed."""
+    try:
+        print(more, end="", flush=True)
+    except OSError as error:
+        return os_reason(error)
+    return ""
+
+
+def silence_stdout() -> None:
+    """Send what stdout still holds nowhere: the interpreter tries once more at its end."""
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def emit(report: Report, as_json: bool, view: Callable[[Console, Report], None]) -> None:
     """Print a report as JSON or through its view."""
     if as_json:
-        print(report.model_dump_json(indent=2))
+        print(report.model_dump_json(indent=2), flush=True)
     else:
         view(out(), report)
 
@@ -45,7 +66,7 @@ def line(console: Console, text: str = "") -> None:
 
 def table(*columns: str, title: str = "") -> Table:
     """An empty table in the project's style."""
-    found = Table(
+    found = NarrowTable(
         title=title or None,
         title_justify="left",
         box=box.SIMPLE_HEAD,

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mlproxy.cli.console import emit, line, table
 from mlproxy.cli.options import AsJson, State
-from mlproxy.cli.place import state_dir
+from mlproxy.cli.place import mention_system_state, state_dir
 from mlproxy.cli.schema import Candidate, ExplainReport, Happened
 from mlproxy.cli.view_common import gain_text, text
 from mlproxy.errors import ConfigError
@@ -31,6 +31,7 @@ def explain(id: Id, state: State = None, as_json: AsJson = False) -> None:
 
     Example: mlproxy explain 3fa90c12
     """
+    mention_system_state(state, f"explain {id}")
     emit(explain_report(state_dir(state), id), as_json, show_explain)
 
 

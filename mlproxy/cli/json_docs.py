@@ -35,10 +35,11 @@ Schema = Mapping[str, Any]
 
 HEAD = """# JSON formats
 
-Every command that prints a table prints the same as JSON with `--json`. The field `format`
-names command and version; a version rises when a field is removed or changes its meaning,
-new fields may come at any time. Gains are ratios minus one: 0.25 is 25 % better. A value of
-a knob is an integer or a word. What is not known is null, never zero.
+Every command that ends with a table prints the same as JSON with `--json`; `run` and `demo` show
+theirs while they work. The field `format` names command and version; a version rises when a field
+is removed or changes its meaning, new fields may come at any time. Gains are ratios minus one:
+0.25 is 25 % better. A value of a knob is an integer or a word. What is not known is null, never
+zero.
 
 This page is made from the models in `mlproxy/cli/schema*.py`; a test keeps it so.
 """

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mlproxy.errors import ConfigError
 from mlproxy.units import parse_duration_s
 
 LIVE = Path("/")
@@ -25,15 +26,22 @@ def duration_s(text: str | float) -> float:
     return seconds
 
 
-def names_of(text: str) -> tuple[str, ...]:
-    """Names of "sda,nvme0n1"."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def names_of(text: str | None, option: str = "--devices") -> tuple[str, ...]:
+    """Names of "sda,nvme0n1"; none where the option was left out. Raises: ConfigError."""
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise ConfigError(f"{option} {text!r} names nothing; give NAME,... or leave {option} out")
+    return names
 
 
 AdapterName = Annotated[str, typer.Argument(metavar="ADAPTER", help="An installed adapter.")]
 Rows = Annotated[
     list[Path],
-    typer.Argument(metavar="ROWS...", help="Files that `record` or `convert` made."),
+    typer.Argument(
+        metavar="ROWS...", help="Files that `record` or `convert` made.", readable=False
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same rows and seed, same model.")]
 Root = Annotated[
@@ -42,6 +50,7 @@ Root = Annotated[
         "--root",
         metavar="DIR",
         help="Read this recorded tree instead of the live machine; implies a dry run.",
+        readable=False,
     ),
 ]
 State = Annotated[
@@ -49,8 +58,9 @@ State = Annotated[
     typer.Option(
         "--state",
         metavar="DIR",
-        help="State folder [default: $MLPROXY_STATE, else /var/lib/mlproxy for root, "
-        "else ~/.local/state/mlproxy].",
+        help="State folder.",
+        readable=False,
+        show_default="$MLPROXY_STATE, else /var/lib/mlproxy for root, else ~/.local/state/mlproxy",
     ),
 ]
 Configs = Annotated[
@@ -59,11 +69,13 @@ Configs = Annotated[
         "-c",
         "--config",
         metavar="FILE",
-        help="A policy file; may be repeated [default: each adapter's own policy].",
+        help="A policy file; may be repeated.",
+        readable=False,
+        show_default="each adapter's own policy",
     ),
 ]
 Devices = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--devices",
         metavar="NAME,...",

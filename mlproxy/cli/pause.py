@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlproxy.cli.options import LIVE, Root, State
-from mlproxy.cli.place import require_live, state_dir
-from mlproxy.disk import Disk, os_reason
-from mlproxy.errors import MlproxyError, NotPermitted
+from mlproxy.cli.place import require_live, require_meant_state, state_dir
+from mlproxy.disk import Disk, cannot, os_reason
+from mlproxy.errors import MlproxyError
 
 NAME = "pause"
 
@@ -21,8 +21,9 @@ def pause(state: State = None, root: Root = LIVE) -> None:
     Example: sudo mlproxy pause
     """
     require_live(root, "pause")
+    require_meant_state(state, "pause")
     path = state_dir(state) / NAME
-    already = paused_by(path.parent)
+    already = _already(path)
     if already:
         print(f"already paused {already}")
         return
@@ -31,7 +32,7 @@ def pause(state: State = None, root: Root = LIVE) -> None:
         Disk().ensure_folder(path.parent)
         path.write_text(text + "\n")
     except OSError as error:
-        raise _cannot("create", path, error) from error
+        raise cannot("create", path, error) from error
     print(f"paused {text} ({path}); `mlproxy resume` ends it")
 
 
@@ -41,15 +42,16 @@ def resume(state: State = None, root: Root = LIVE) -> None:
     Example: sudo mlproxy resume
     """
     require_live(root, "resume")
+    require_meant_state(state, "resume")
     path = state_dir(state) / NAME
-    already = paused_by(path.parent)
+    already = _already(path)
     if not already:
         print(f"not paused: there is no {path}")
         return
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise _cannot("remove", path, error) from error
+        raise cannot("remove", path, error) from error
     print(f"resumed; it was paused {already}")
 
 
@@ -57,9 +59,7 @@ def paused_by(state: Path) -> str:
     """Who paused and when; "" when nobody did."""
     path = state / NAME
     try:
-        return path.read_text(errors="replace").strip() or f"by whoever made {path}"
-    except FileNotFoundError:
-        return ""
+        return _read(path)
     except OSError as error:
         return f"(perhaps: {path} cannot be read: {os_reason(error)})"
 
@@ -71,6 +71,22 @@ def require_unpaused(state: Path) -> None:
         raise MlproxyError(f"paused {text}; `mlproxy resume` ends it")
 
 
+def _already(path: Path) -> str:
+    """As `paused_by`, of what can be read. Raises: MlproxyError."""
+    try:
+        return _read(path)
+    except OSError as error:
+        raise cannot("read", path, error) from error
+
+
+def _read(path: Path) -> str:
+    """What the file says; "" where there is none."""
+    try:
+        return path.read_text(errors="replace").strip() or f"by whoever made {path}"
+    except FileNotFoundError:
+        return ""
+
+
 def _who() -> str:
     name = os.environ.get("SUDO_USER")
     if name:
@@ -79,10 +95,3 @@ def _who() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"user {os.getuid()}"
-
-
-def _cannot(verb: str, path: Path, error: OSError) -> MlproxyError:
-    text = f"cannot {verb} {path}: {os_reason(error)}"
-    if isinstance(error, PermissionError):
-        return NotPermitted(f"{text}; this needs root, or --state with a folder of your own")
-    return MlproxyError(text)

@@ -27,8 +27,23 @@ def state_dir(given: Path | None) -> Path:
 
 def mention_system_state(given: Path | None, command: str) -> None:
     """Tell a plain user, whose own state folder is meant, that root's exists too."""
-    if given is None and state_dir(None) != SYSTEM_STATE and SYSTEM_STATE.exists():
-        note(f"the system's agent keeps its state in {SYSTEM_STATE}: sudo mlproxy {command}")
+    if _is_not_the_systems(given):
+        note(_system_state(command))
+
+
+def require_meant_state(given: Path | None, command: str) -> None:
+    """Refuse a plain user who names no state folder where root's exists: it would be another
+    agent's. Raises: NotPermitted."""
+    if _is_not_the_systems(given) and not os.environ.get("MLPROXY_STATE"):
+        raise NotPermitted(f"{_system_state(command)}, or --state with a folder of your own")
+
+
+def _is_not_the_systems(given: Path | None) -> bool:
+    return given is None and state_dir(None) != SYSTEM_STATE and SYSTEM_STATE.exists()
+
+
+def _system_state(command: str) -> str:
+    return f"the system's agent keeps its state in {SYSTEM_STATE}: sudo mlproxy {command}"
 
 
 def is_live(root: Path) -> bool:

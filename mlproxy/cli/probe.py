@@ -17,7 +17,7 @@ KERNEL_TRIAL = "the kernel's own trial"
 
 
 def probe(
-    root: Root = LIVE, config: Configs = None, devices: Devices = "", as_json: AsJson = False
+    root: Root = LIVE, config: Configs = None, devices: Devices = None, as_json: AsJson = False
 ) -> None:
     """Show what this machine offers, per proxy and knob, and what it lacks.
 

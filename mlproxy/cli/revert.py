@@ -20,7 +20,9 @@ from mlproxy.registry import load_registry
 
 Proxies = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PROXY...]", help="Only these, e.g. readahead.8:0 [default: all]."),
+    typer.Argument(
+        metavar="[PROXY...]", help="Only these, e.g. readahead.8:0.", show_default="all"
+    ),
 ]
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def run(
     seconds: For = None,
     config: Configs = None,
-    devices: Devices = "",
+    devices: Devices = None,
     state: State = None,
     root: Root = LIVE,
 ) -> None:

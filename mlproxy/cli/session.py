@@ -16,7 +16,7 @@ from mlproxy.proxy import Proxy
 from mlproxy.registry import Registry, load_registry
 from mlproxy.transports.base import Transport
 from mlproxy.transports.choose import open_transport
-from mlproxy.tree import Tree
+from mlproxy.tree import GIVEN, Tree
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ def open_session(
     """Read adapters and policies, find the proxies, and check all against each other.
 
     Raises:
-        ConfigError: a policy breaks a rule, two claim one knob, or a device is not there.
+        ConfigError: a policy breaks a rule, two claim one knob, a device is not there, or
+            root is no machine.
+        NotPermitted: this user may not read root.
     """
-    tree = Tree(root)
+    tree = _machine(root)
     transport = open_transport(tree)
     registry = load_registry()
     skipped = dict(registry.broken)
@@ -55,6 +57,13 @@ def open_session(
     _check(policies, registry.adapters, proxies)
     _require_devices(devices, proxies)
     return Session(tree, transport, registry, tuple(policies), tuple(devices), proxies, skipped)
+
+
+def _machine(root: Path) -> Tree:
+    tree = Tree(root)
+    if not tree.exists("proc"):
+        raise ConfigError(f"no machine in {root}: there is no {tree.base}/proc; give {GIVEN}")
+    return tree
 
 
 def _given(configs: Sequence[Path]) -> list[Policy]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlproxy.cli.console import note
 from mlproxy.outcomes import Outcomes
 from mlproxy.units import format_gain
 
@@ -14,7 +15,7 @@ Entry = Mapping[str, Any]
 
 
 class Spoken(Outcomes):
-    """Writes as Outcomes does, and says a line for each record."""
+    """Writes as Outcomes does, and says a line for each record while somebody can hear it."""
 
     def __init__(self, state: Path, say: Callable[[str], None]) -> None:
         super().__init__(state)
@@ -25,7 +26,20 @@ class Spoken(Outcomes):
         super().write(kind, **fields)
         sentence = SENTENCES.get(kind)
         if sentence is not None:
-            self._say(f"{time.strftime('%H:%M:%S')} {kind:10} {sentence(fields)}")
+            self._speak(f"{time.strftime('%H:%M:%S')} {kind:10} {sentence(fields)}")
+
+    def _speak(self, text: str) -> None:
+        """Whoever listened may be gone and the disk full; the agent goes on."""
+        try:
+            self._say(text)
+        except (OSError, SystemExit) as error:  # rich ends the program at a broken pipe
+            self._say = _unheard  # rich would keep every line that it could not print
+            why = error.strerror if isinstance(error, OSError) else "nobody reads it"
+            note(f"nothing more can be said on stdout ({why}); the agent goes on")
+
+
+def _unheard(text: str) -> None:
+    """Where nobody listens any more."""
 
 
 def _decision(entry: Entry) -> str:

@@ -59,7 +59,7 @@ def test_without_a_model_nothing_is_recommended(
 
 
 def test_nothing_to_tune_is_a_sentence(mlproxy: Command, tmp_path: Path) -> None:
-    (tmp_path / "machine").mkdir()
+    (tmp_path / "machine" / "proc").mkdir(parents=True)
     ended = mlproxy("apply", "--dry-run", "--root", tmp_path / "machine")
     assert ended.code == 0
     assert ended.out.startswith("Nothing to tune:")
@@ -117,3 +117,19 @@ def test_broken_default_policy_costs_its_adapter_only(
     assert {found.adapter for found in report.findings} == {"readahead", "writeback"}
     assert "iosched" in report.skipped
     assert "adapter iosched is skipped" in ended.err
+
+
+def test_a_narrow_terminal_breaks_no_word(
+    mlproxy: Command, monkeypatch: pytest.MonkeyPatch, tree: Path, opinion: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = mlproxy("apply", "--dry-run", "--root", tree, "-c", opinion).out.splitlines()
+    first = lines.index("device: loop0")
+    assert lines[first : first + 5] == [
+        "device: loop0",
+        "adapter: readahead",
+        "knob: read_ahead_kb",
+        "current: 128",
+        "proposed: 16",
+    ]
+    assert all(len(each) <= 40 for each in lines[first : first + 8])

@@ -40,11 +40,27 @@ def test_a_plain_user_is_refused_before_anything_runs(mlproxy: Command) -> None:
     assert "sudo mlproxy bench" in ended.err
 
 
-def test_a_report_of_measured_rows(mlproxy: Command, tmp_path: Path) -> None:
-    rows = tmp_path / "rows.parquet"
-    write_rows(rows, two_workloads(), {"cores": "2"}, load_matrix("quick"))
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Measured rows; the current folder is the test's own."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "kept" / "rows.parquet"
+    path.parent.mkdir()
+    write_rows(path, two_workloads(), {"cores": "2"}, load_matrix("quick"))
+    return path
+
+
+def test_a_report_goes_where_the_help_says(mlproxy: Command, rows: Path) -> None:
+    """Not beside the rows, where an earlier report may have been kept."""
+    told = BenchReport.model_validate_json(mlproxy("bench", "report", rows, "--json").out)
+    assert {Path(name).parent for name in told.files} == {Path("data/bench/quick")}
+    assert Path("data/bench/quick/report.html").exists()
+    assert list(rows.parent.iterdir()) == [rows]
+
+
+def test_a_report_of_measured_rows(mlproxy: Command, rows: Path, tmp_path: Path) -> None:
     assert "mlproxy was slower than the default in 1 pairs" in mlproxy("bench", "report", rows).out
-    ended = mlproxy("bench", "report", rows, "--json")
+    ended = mlproxy("bench", "report", rows, "--json", "-o", tmp_path)
     assert ended.code == 0
     told = BenchReport.model_validate_json(ended.out)
     assert [each.ratios["mlproxy"].estimate > 1 for each in told.pairs] == [True, False]

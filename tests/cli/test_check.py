@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlproxy.cli.schema import CheckReport
+from mlproxy.registry import load_registry
 from tests.cli.conftest import Command
 
 GOOD = """apiVersion: mlproxy/v1
@@ -56,3 +57,13 @@ def test_two_claims_of_one_knob_are_refused(mlproxy: Command, tmp_path: Path) ->
     (problem,) = report.problems
     assert problem.startswith(f"{second}:3: match.devices: value 'sda'")
     assert f"{first}:3" in problem
+
+
+def test_a_model_that_cannot_be_used_is_named(mlproxy: Command, tmp_path: Path) -> None:
+    gone = _write(tmp_path, "a.yaml", GOOD + "model: /nonexistent\n")
+    ended = mlproxy("check", gone)
+    said = f"{gone}:5: model: no model: /nonexistent does not exist\n"
+    assert (ended.code, ended.out) == (2, said)
+    own = load_registry().get("readahead").home() / "model"
+    good = _write(tmp_path, "b.yaml", GOOD + f"model: {own}\n")
+    assert mlproxy("check", good).out == f"{good}: ok (1 policy)\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mlproxy.cli import app
 from mlproxy.cli.exit_codes import exit_codes
 from mlproxy.cli.json_docs import json_reference
+from mlproxy.cli.program import app
 from tests.cli.conftest import Command
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,6 +22,27 @@ def test_every_help_has_an_example(mlproxy: Command, command: tuple[str, ...]) -
     ended = mlproxy(*command, "--help")
     assert ended.code == 0
     assert f"mlproxy {' '.join(command)}" in ended.out.partition("Example:")[2]
+
+
+@pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        (("apply",), "(each adapter's own policy)"),
+        (
+            ("apply",),
+            "($MLPROXY_STATE, else /var/lib/mlproxy for root, else ~/.local/state/mlproxy)",
+        ),
+        (("revert",), "(all)"),
+        (("adapters", "new"), "(mlproxy-NAME)"),
+        (("adapters", "new"), "(the kernel's, if known)"),
+        (("bench", "report"), "(data/bench/MATRIX)"),
+    ],
+)
+def test_help_says_what_holds_where_nothing_is_given(
+    mlproxy: Command, command: tuple[str, ...], default: str
+) -> None:
+    text = mlproxy(*command, "--help").out.replace("│", " ")
+    assert f"[default: {default}]" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("command", COMMANDS)

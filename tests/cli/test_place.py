@@ -47,6 +47,7 @@ def test_a_plain_user_hears_of_the_system_folder(
     said = "mlproxy: the system's agent keeps its state in"
     assert mlproxy("status").err.startswith(said)
     assert mlproxy("revert").err.startswith(said)
+    assert mlproxy("explain", "3fa9").err.startswith(said)
     assert mlproxy("status", "--state", tmp_path).err == ""
 
 

@@ -45,6 +45,7 @@ def test_probe_names_the_objective_of_the_policy(
 
 
 def test_probe_of_nothing_is_a_sentence(mlproxy: Command, tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
     assert mlproxy("probe", "--root", tmp_path).out.startswith("Nothing to tune")
 
 

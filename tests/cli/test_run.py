@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,38 @@ def test_acts_then_restores(session: Session, state: Path, said: list[str]) -> N
     assert any("revert" in line and "restored to 128" in line for line in said)
 
 
+def _gone() -> None:
+    """What rich does at a broken pipe."""
+    raise SystemExit(1)
+
+
+def _full() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("refuse", [_gone, _full])
+def test_what_cannot_be_said_does_not_end_the_agent(
+    session: Session,
+    state: Path,
+    refuse: Callable[[], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tree, tried = session.tree, []
+    assert isinstance(tree, Moving)
+
+    def say(text: str) -> None:
+        tried.append(text)
+        refuse()
+
+    with built_agent(session, state, Spoken(state, say)) as agent:
+        assert agent is not None
+        agent.run(8)
+        assert (tree.root / KNOB).read_text().strip() == "16"
+    assert (tree.root / KNOB).read_text().strip() == "128"
+    assert len(tried) == 1
+    assert capsys.readouterr().err.count("the agent goes on") == 1
+
+
 def test_a_crash_inside_still_restores(session: Session, state: Path) -> None:
     def crash() -> Iterator[None]:
         with built_agent(session, state) as agent:
@@ -113,7 +146,7 @@ def test_second_agent_is_refused_with_the_holder(
 
 def test_nothing_to_tune_builds_no_agent(session: Session, state: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
-    empty.mkdir()
+    (empty / "proc").mkdir(parents=True)
     with built_agent(open_session(empty), state) as agent:
         assert agent is None
     assert not state.exists()

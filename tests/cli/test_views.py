@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,3 +178,24 @@ def test_unknown_id_lists_the_latest(mlproxy: Command, told: list[str]) -> None:
     ended = mlproxy("explain", "00000000")
     assert ended.code == 2
     assert "the latest are: 3fa90c12 (sda read_ahead_kb 128 to 16)" in ended.err
+
+
+@pytest.mark.parametrize("command", [("status",), ("explain", "3fa9"), ("revert",)])
+def test_a_state_folder_of_somebody_else_needs_a_privilege(
+    mlproxy: Command, state: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    def closed(name: str) -> None:
+        real = getattr(Path, name)
+
+        def refuse(path: Path, *rest: Any, **more: Any) -> Any:
+            if path.is_relative_to(state):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return real(path, *rest, **more)
+
+        monkeypatch.setattr(Path, name, refuse)
+
+    for name in ("stat", "read_text", "read_bytes"):
+        closed(name)
+    ended = mlproxy(*command)
+    assert (ended.code, ended.out) == (3, "")
+    assert "EACCES (Permission denied); this needs root" in ended.err

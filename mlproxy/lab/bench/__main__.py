@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +15,7 @@ from rich.console import Console
 from mlproxy.cli.exit_codes import INTERRUPTED
 from mlproxy.cli.options import names_of
 from mlproxy.cli.signals import unwinding
-from mlproxy.errors import MlproxyError
+from mlproxy.errors import MlproxyError, NotPermitted
 from mlproxy.lab.bench.report import Report
 from mlproxy.lab.bench.setup import Setup
 from mlproxy.lab.lock import LOCK_PATH, lab_lock
@@ -34,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else WIDTH)
     report = Report(options.name, options.quick, console)
     models = dict(pair.split("=", 1) for pair in options.model)
-    setup = Setup(options.quick, options.seed, names_of(options.only), models)
     try:
+        setup = Setup(options.quick, options.seed, names_of(options.only, "--only"), models)
         with unwinding(), _lab(options.name, options.lock):
             bench.run(report, setup)
     except MlproxyError as error:
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _lab(name: str, lock: Path) -> AbstractContextManager[None]:
     if name in OFFLINE:
         return nullcontext()
+    if os.geteuid() != 0:
+        raise NotPermitted(f"it makes devices, which needs root: sudo make bench BENCHES={name}")
     return lab_lock(f"bench {name}", path=lock, wait_s=WAIT_S)
 
 
@@ -60,7 +63,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--only",
-        default="",
         help="workloads of grid, noharm, replay, unseen; parts of writeback",
         metavar="NAME,...",
     )

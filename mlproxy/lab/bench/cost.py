@@ -25,7 +25,8 @@ from mlproxy.lab.bench.setup import Setup, agent_on
 from mlproxy.lab.clients import Client, lay_out_file, started
 from mlproxy.lab.profile import PROFILES
 from mlproxy.lab.testbed import TestBed
-from mlproxy.model import BUILTIN, load_model
+from mlproxy.model import load_model
+from mlproxy.policy import BUILTIN
 from mlproxy.proxy import Identity, Proxy
 from mlproxy.registry import load_registry
 from mlproxy.view import View

@@ -28,14 +28,17 @@ def read_summary(rows: Sequence[Path], training: Sequence[Path] = ()) -> tuple[S
 
 
 def write_report(
-    rows: Sequence[Path], folder: Path, training: Sequence[Path] = ()
+    rows: Sequence[Path], folder: Path | None = None, training: Sequence[Path] = ()
 ) -> tuple[Summary, list[Path]]:
     """The page, the Markdown and the figures; the summary and what was written.
+
+    Without a folder they go where `mlproxy bench` puts the rows of a matrix, not beside these.
 
     Raises: ConfigError.
     """
     summary, file = read_summary(rows, training)
     name = str(summary.matrix["name"])
+    folder = folder or Path(PLACE) / name
     title = f"Results: {name}"
     said, shown = sentences(summary), tables(summary)
     commands = _again(name.split("+"), training)
