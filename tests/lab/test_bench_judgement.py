@@ -88,12 +88,12 @@ def cell(**changed: Any) -> Cell:
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({}, ["met", "reported", "met", "reported"]),
-        ({"share": 0.94}, ["NOT MET", "reported", "met", "reported"]),
-        ({"changes": 2}, ["met", "reported", "met", "reported"]),
-        ({"changes": 3}, ["met", "reported", "NOT MET", "reported"]),
-        ({"changes": 3, "steady_s": 120.0}, ["met", "reported", "met", "reported"]),
-        ({"changes": 2, "steady_s": 6.0}, ["met", "reported", "met", "reported"]),
+        ({}, ["met", "reported", "reported", "met", "reported"]),
+        ({"share": 0.94}, ["NOT MET", "reported", "reported", "met", "reported"]),
+        ({"changes": 2}, ["met", "reported", "reported", "met", "reported"]),
+        ({"changes": 3}, ["met", "reported", "reported", "NOT MET", "reported"]),
+        ({"changes": 3, "steady_s": 120.0}, ["met", "reported", "reported", "met", "reported"]),
+        ({"changes": 2, "steady_s": 6.0}, ["met", "reported", "reported", "met", "reported"]),
     ],
 )
 def test_grid(changed: dict[str, Any], expected: list[str]) -> None:
