@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,6 +204,14 @@ def test_each_rule_is_reached_and_says_why(
 def test_the_table_reaches_every_rule() -> None:
     names = {case[0] for case in CASES}
     assert len(names | {"gain"}) == len(RULES)
+
+
+def test_the_document_names_every_rule() -> None:
+    text = (Path(__file__).parents[1] / "docs/safety.md").read_text(encoding="utf-8")
+    table = text.partition("## The gate's rules")[2].partition("In learning mode")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")]
+    named = {name.strip() for row in rows for name in row.split(",")}
+    assert {case[0] for case in CASES} <= named
 
 
 PASSES: list[tuple[Recommendation, Policy, History]] = [
