@@ -52,6 +52,7 @@ def test_what_is_captured_counts_workloads_from_the_default_and_losses_are_named
     cells = [
         unseen.Cell("disk", "half", 128, 0.5, 0.25),
         unseen.Cell("disk", "all", 128, 1.0, 0.25),
+        unseen.Cell("disk", "all#cut", 128, 1.0, 1.0),
         unseen.Cell("disk", "all", 4, 0.25, 0.5),
     ]
     unseen.judge(report, cells)

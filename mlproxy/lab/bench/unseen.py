@@ -113,10 +113,11 @@ def judge(report: Report, cells: Sequence[Cell]) -> None:
 
 
 def _headroom(cells: Iterator[Cell]) -> tuple[list[float], list[float]]:
-    """ln(reached / start) and ln(best / start) by workload, all devices together."""
+    """ln(reached / start) and ln(best / start) by workload, all its cells together."""
     ours: dict[str, float] = defaultdict(float)
     best: dict[str, float] = defaultdict(float)
     for cell in cells:
-        ours[cell.workload] += math.log(cell.share / cell.start_share)
-        best[cell.workload] -= math.log(cell.start_share)
+        workload = unit_of(cell.workload)
+        ours[workload] += math.log(cell.share / cell.start_share)
+        best[workload] -= math.log(cell.start_share)
     return list(ours.values()), list(best.values())
