@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from mlproxy.adapter import Adapter
-from mlproxy.dataset import Record
+from mlproxy.dataset import Record, unit_of
 from mlproxy.lab.rows import read_rows, records_of
 from mlproxy.registry import load_registry
 from tests.markdown import ROOT
@@ -13,9 +13,10 @@ from tests.markdown import ROOT
 
 @lru_cache
 def recorded(adapter: str = "readahead") -> tuple[Record, ...]:
-    """All records of an adapter."""
+    """All records of an adapter but those of short runs, of which a test learns nothing more."""
     found = load_registry().get(adapter)
-    return tuple(records_of(found, read_rows([ROOT / f"training/{adapter}.jsonl.gz"])))
+    records = records_of(found, read_rows([ROOT / f"training/{adapter}.jsonl.gz"]))
+    return tuple(record for record in records if unit_of(record.group) == record.group)
 
 
 def of_device(device: str, every: int = 1) -> list[Record]:
